@@ -1,0 +1,62 @@
+# Reckon. `make` alone lists the targets.
+SHELL := /bin/bash
+export CGO_ENABLED ?= 0
+DATA ?= /var/lib/reckon
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+PACKAGES := containerd runc containernetworking-plugins iptables conntrack iproute2 kmod procps ca-certificates curl busybox-static
+TEST_PACKAGES := gcc libc6-dev strace socat
+# Packages that are small enough to be tested with the race detector on two cores.
+RACE := ./events/... ./bus/... ./projections/... ./controllers/... ./scheduler/...
+LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-test build example up down test race lint verify bench fmt clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+deps: ## install the Debian packages that a node needs and that are missing
+	@hack/install-packages $(PACKAGES)
+
+deps-test: deps ## install what the tests need besides
+	@hack/install-packages $(TEST_PACKAGES)
+
+build: ## build bin/reckon
+	@mkdir -p bin
+	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/reckon ./cmd/reckon
+
+example: build ## build the tour's application into an image and import it
+	@mkdir -p bin
+	go build -trimpath -ldflags "-s -w" -o bin/hello ./examples/hello
+	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:1 --env VERSION=1 bin/hello
+	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:2 --env VERSION=2 bin/hello
+
+up: deps build ## start a one-node cluster on this machine (as root) and say how to use it
+	bin/reckon up --data $(DATA) --detach
+	@$(MAKE) --no-print-directory example
+
+down: ## stop the cluster and remove its containers; PURGE=1 removes its data too
+	bin/reckon down --data $(DATA) $(if $(PURGE),--purge)
+
+test: deps-test ## run every test (as root)
+	go vet ./...
+	go test -timeout 30m ./...
+
+race: deps-test ## run the tests of the core packages with the race detector
+	CGO_ENABLED=1 go test -race -timeout 30m $(RACE)
+
+lint: ## golangci-lint, with the import rules of the design
+	go run $(LINT) run ./...
+
+fmt: ## format the code
+	gofmt -w $$(git ls-files '*.go')
+
+verify: deps-test ## what must hold before a change lands: format, vet, lint, tests, race
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run make fmt"; exit 1; }
+	$(MAKE) --no-print-directory lint test race
+
+bench: build ## run the benchmarks: ratios against each part's own limit
+	hack/bench
+
+clean: ## remove what was built
+	rm -rf bin
