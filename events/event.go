@@ -22,6 +22,7 @@ type Event struct {
 	Cause       []uint64  // sequences of the events that this one answers
 	Reason      string    // CamelCase, for people and tools ("ScalingReplicaSet")
 	Note        string    // a sentence for people
+	Why         string    // ce-why: what a decision weighed, as compact JSON of at most 1 KiB
 	Verb        string    // ce-verb: the API verb and subresource behind a gateway event ("patch", "update/scale")
 
 	// IfVersion makes a decision conditional: if the object is not at this

@@ -43,6 +43,7 @@ func (e *Event) Header() Header {
 	set("ce-actor", headerText(e.Actor))
 	set("ce-reason", headerText(e.Reason))
 	set("ce-note", headerText(e.Note))
+	set("ce-why", headerText(e.Why))
 	set("ce-verb", e.Verb)
 	set("ce-component", e.Component)
 	set("ce-uid", e.UID)
@@ -92,7 +93,7 @@ func Parse(subject string, h Header, data []byte) (*Event, error) {
 	e := &Event{
 		Prefix: s.Prefix, Reporter: s.Reporter, Key: s.Key,
 		ID: get("ce-id"), Source: get("ce-source"), Traceparent: get("ce-traceparent"),
-		Actor: get("ce-actor"), Reason: get("ce-reason"), Note: get("ce-note"),
+		Actor: get("ce-actor"), Reason: get("ce-reason"), Note: get("ce-note"), Why: get("ce-why"),
 		Verb: get("ce-verb"), Component: get("ce-component"), UID: get("ce-uid"),
 		ContentType: get("content-type"), Data: data,
 	}
