@@ -37,7 +37,7 @@ func New(log bus.Log, options ...Option) *Projection {
 	for _, o := range options {
 		o(p)
 	}
-	p.current.Store(&Snapshot{p.state.copy()})
+	p.current.Store(&Snapshot{p.state.freeze()})
 	return p
 }
 
@@ -76,7 +76,7 @@ func (p *Projection) fold(batch []*events.Event) {
 		p.from = p.changes[drop-1].Event.Sequence
 		p.changes = append(make([]Change, 0, 2*p.buffer+512), p.changes[drop:]...)
 	}
-	p.current.Store(&Snapshot{p.state.copy()})
+	p.current.Store(&Snapshot{p.state.freeze()})
 	close(p.advanced)
 	p.advanced = make(chan struct{})
 }

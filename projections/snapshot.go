@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/reckon-project/reckon/events"
+	"github.com/tidwall/btree"
 )
 
 // Snapshot is the state at one position. It is immutable and safe for any
@@ -24,24 +25,34 @@ func (s *Snapshot) Voids() uint64 { return s.s.voids }
 // Epoch is the sequence of a component's newest leadership, 0 if there was none.
 func (s *Snapshot) Epoch(component string) uint64 { return s.s.epochs[component] }
 
+// First is the sequence below which the log was trimmed, 0 if it never was.
+func (s *Snapshot) First() uint64 { return s.s.first }
+
 // Get gives an object, nil if there is none.
 func (s *Snapshot) Get(k events.Key) *events.Object {
-	t := s.s.tables[resource{k.Group, k.Resource}]
+	return s.get(resource{k.Group, k.Resource}, keyOf(k))
+}
+
+func (s *Snapshot) get(r resource, key string) *events.Object {
+	t := s.table(r)
 	if t == nil {
 		return nil
 	}
-	o, _ := t.objects.Get(keyOf(k))
+	o, _ := t.objects.Get(key)
 	return o
 }
 
-// Decision is the sequence that the next decision about an object must expect.
-// It is known for objects that are gone, too.
-func (s *Snapshot) Decision(k events.Key) uint64 {
-	t := s.s.tables[resource{k.Group, k.Resource}]
-	if t == nil {
-		return 0
+func (s *Snapshot) table(r resource) *table {
+	if i, ok := s.s.slots[r]; ok {
+		return s.s.tables[i]
 	}
-	if o := t.lookup(k); o != nil {
+	return nil
+}
+
+// Decision is the sequence that the next decision about an object must expect.
+// It is known for objects that are gone, too; 0 once the log is trimmed behind it.
+func (s *Snapshot) Decision(k events.Key) uint64 {
+	if o := s.s.lookup(k, keyOf(k)); o != nil && o.Decision >= s.s.first {
 		return o.Decision
 	}
 	return 0
@@ -57,7 +68,7 @@ func (s *Snapshot) List(group, res, namespace string) iter.Seq[*events.Object] {
 // gives it) start.
 func (s *Snapshot) ListFrom(group, res, namespace, start string) iter.Seq[*events.Object] {
 	return func(yield func(*events.Object) bool) {
-		t := s.s.tables[resource{group, res}]
+		t := s.table(resource{group, res})
 		if t == nil {
 			return
 		}
@@ -73,7 +84,7 @@ func (s *Snapshot) ListFrom(group, res, namespace, start string) iter.Seq[*event
 
 // Len is the number of a resource's objects in all namespaces.
 func (s *Snapshot) Len(group, res string) int {
-	t := s.s.tables[resource{group, res}]
+	t := s.table(resource{group, res})
 	if t == nil {
 		return 0
 	}
@@ -84,8 +95,8 @@ func (s *Snapshot) Len(group, res string) int {
 // a fixed order.
 func (s *Snapshot) Resources() iter.Seq2[string, string] {
 	return func(yield func(group, res string) bool) {
-		for _, r := range s.s.sortedTables() {
-			if s.s.tables[r].objects.Len() > 0 && !yield(r.group, r.resource) {
+		for _, t := range s.s.sorted() {
+			if t.objects.Len() > 0 && !yield(t.resource.group, t.resource.resource) {
 				return
 			}
 		}
@@ -94,37 +105,45 @@ func (s *Snapshot) Resources() iter.Seq2[string, string] {
 
 // ByUID gives the object with a uid, nil if there is none.
 func (s *Snapshot) ByUID(uid string) *events.Object {
-	k, ok := s.s.byUID.Get(uid)
-	if !ok {
-		return nil
-	}
-	return s.Get(k)
+	var found *events.Object
+	prefix := uid + "\x00"
+	s.s.uids.Ascend(prefix, func(entry string, k events.Key) bool {
+		if strings.HasPrefix(entry, prefix) {
+			found = s.Get(k)
+		}
+		return false
+	})
+	return found
 }
 
-// OwnedBy yields a resource's objects with an owner reference to uid.
+// OwnedBy yields a resource's objects with an owner reference to uid, in order
+// of namespace and name.
 func (s *Snapshot) OwnedBy(group, res, uid string) iter.Seq[*events.Object] {
 	return func(yield func(*events.Object) bool) {
-		t := s.s.tables[resource{group, res}]
-		if t == nil {
-			return
+		if t := s.table(resource{group, res}); t != nil {
+			t.indexed(&t.byOwner, uid, yield)
 		}
-		prefix := uid + "\x00"
-		t.byOwner.Ascend(prefix, func(k string, o *events.Object) bool {
-			return strings.HasPrefix(k, prefix) && yield(o)
-		})
 	}
 }
 
-// PodsOn yields the pods bound to a node.
+// PodsOn yields the pods bound to a node, in order of namespace and name.
 func (s *Snapshot) PodsOn(node string) iter.Seq[*events.Object] {
 	return func(yield func(*events.Object) bool) {
-		t := s.s.tables[resource{"", "pods"}]
-		if t == nil {
-			return
+		if t := s.table(resource{"", "pods"}); t != nil {
+			t.indexed(&t.byNode, node, yield)
 		}
-		prefix := node + "\x00"
-		t.byNode.Ascend(prefix, func(k string, o *events.Object) bool {
-			return strings.HasPrefix(k, prefix) && yield(o)
-		})
 	}
+}
+
+// indexed yields the objects that an index has under a value.
+func (t *table) indexed(index *btree.Set[string], value string, yield func(*events.Object) bool) {
+	prefix := value + "\x00"
+	index.Ascend(prefix, func(entry string) bool {
+		key, ok := strings.CutPrefix(entry, prefix)
+		if !ok {
+			return false
+		}
+		o, ok := t.objects.Get(key)
+		return !ok || yield(o)
+	})
 }

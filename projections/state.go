@@ -3,35 +3,38 @@ package projections
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reckon-project/reckon/events"
 	"github.com/tidwall/btree"
-	corev1 "k8s.io/api/core/v1"
 )
 
-// state is the fold of a log up to position. Copying it is O(tables).
+// state is the fold of a log up to position. The folding goroutine owns one and
+// changes it; what readers see are frozen copies of it, which share everything
+// that didn't change since the last one.
 type state struct {
 	position uint64
-	time     time.Time // ce-time of the last event folded
+	last     string    // ce-id of the last event folded: tells one log from another
+	time     time.Time // ce-time of that event
 	voids    uint64
+	first    uint64            // the log was trimmed below it: no subject's last sequence is older
 	epochs   map[string]uint64 // by component: the sequence of its newest leadership; copied on write
-	tables   map[resource]*table
-	byUID    btree.Map[string, events.Key]
+
+	slots  map[resource]int // where a resource's table is; copied on write
+	tables []*table
+	uids   btree.Map[string, events.Key] // by uidKey
+
+	frozen    []*table // the tables as last published
+	dirty     []int    // slots of the tables that changed since
+	uidsDirty bool
+	uidsAs    btree.Map[string, events.Key] // uids as last published
 }
 
 type resource struct{ group, resource string }
 
-// table holds one resource's objects. The maps are copy-on-write B-trees.
-type table struct {
-	objects btree.Map[string, *events.Object]
-	tombs   btree.Map[string, *events.Object] // deleted, or only void events so far
-	byOwner btree.Map[string, *events.Object]
-	byNode  btree.Map[string, *events.Object] // pods only
-}
-
 func newState() *state {
-	return &state{tables: map[resource]*table{}, epochs: map[string]uint64{}}
+	return &state{slots: map[resource]int{}, epochs: map[string]uint64{}}
 }
 
 // Change is one event and what it did. Old and New are nil where there was, or
@@ -45,155 +48,156 @@ type Change struct {
 
 // apply folds one event.
 func (s *state) apply(e *events.Event) Change {
-	s.position, s.time = e.Sequence, e.Time
-	if e.Type == events.Elected {
-		epochs := make(map[string]uint64, len(s.epochs)+1)
-		for k, v := range s.epochs {
-			epochs[k] = v
-		}
-		epochs[e.Component] = e.Sequence
-		s.epochs = epochs
-		t := s.table(e.Key)
-		t.tombs.Set(keyOf(e.Key), events.Skip(t.lookup(e.Key), e))
-		return Change{Event: e}
+	s.position, s.time, s.last = e.Sequence, e.Time, e.ID
+	if strings.IndexByte(e.Key.Namespace, '/') >= 0 { // it could pass for another object's table key
+		s.voids++
+		return Change{Event: e, Void: &events.Void{Why: "the namespace holds a slash"}}
 	}
-	t := s.table(e.Key)
-	old := t.lookup(e.Key)
-	var next *events.Object
-	var err error
-	if current := s.epochs[e.Component]; e.Epoch != 0 && e.Epoch < current {
-		next, err = events.Skip(old, e), events.Fenced(e, current)
-	} else {
-		next, err = events.Fold(old, e)
-	}
-	if next != old {
-		s.store(t, old, next)
+	key := keyOf(e.Key)
+	old := s.lookup(e.Key, key)
+	next, err := s.next(old, e)
+	if next != old && (next.Exists() || next.Decision >= max(s.first, 1)) {
+		s.store(key, old, next, e.Prefix == events.PrefixFact)
 	}
 	c := Change{Event: e, Void: err}
-	if old.Exists() {
-		c.Old = old
-	}
 	if next.Exists() {
 		c.New = next
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		s.voids++
+		c.Old = c.New
+	case old.Exists():
+		c.Old = old
 	}
 	return c
 }
 
-func (s *state) table(k events.Key) *table {
-	r := resource{k.Group, k.Resource}
-	t := s.tables[r]
-	if t == nil {
-		t = &table{}
-		s.tables[r] = t
+// next is what an event makes of an object.
+func (s *state) next(old *events.Object, e *events.Event) (*events.Object, error) {
+	if e.Type == events.Elected || e.Type == Trimmed {
+		return events.Skip(old, e), s.control(e)
+	}
+	if current := s.epochs[e.Component]; e.Epoch != 0 && e.Epoch < current {
+		return events.Skip(old, e), events.Fenced(e, current)
+	}
+	if e.Prefix == events.PrefixVolatile {
+		e = asLastValue(e)
+	}
+	return events.Fold(old, e)
+}
+
+// asLastValue is an event of VOLATILE as its fold may see it. That stream keeps
+// each subject's last event only, so whether there was an object before, and at
+// which version, is not known to a fold that begins later: it must not matter.
+func asLastValue(e *events.Event) *events.Event {
+	if e.ContentType != events.ContentObject || (e.Type != events.Created && e.IfVersion == 0) {
+		return e
+	}
+	c := *e
+	c.Type, c.IfVersion = events.Updated, 0
+	return &c
+}
+
+func (s *state) lookup(k events.Key, key string) *events.Object {
+	i, ok := s.slots[resource{k.Group, k.Resource}]
+	if !ok {
+		return nil
+	}
+	return s.tables[i].lookup(key)
+}
+
+// table gives the resource's table to write to.
+func (s *state) table(r resource) *table {
+	i, ok := s.slots[r]
+	if !ok {
+		slots := make(map[resource]int, len(s.slots)+1)
+		for r, i := range s.slots {
+			slots[r] = i
+		}
+		i = len(s.tables)
+		slots[r] = i
+		s.slots = slots
+		s.tables = append(s.tables, &table{resource: r})
+		s.frozen = append(slices.Clip(s.frozen), &table{resource: r})
+	}
+	t := s.tables[i]
+	if !t.dirty {
+		t.dirty = true
+		s.dirty = append(s.dirty, i)
 	}
 	return t
 }
 
-// keyOf is an object's key in its table: tables are ordered by namespace, then
-// name, as lists of the Kubernetes API are.
-func keyOf(k events.Key) string { return k.Namespace + "/" + k.Name }
-
-// indexKey is the key in an index by value of the object with a table key.
-func indexKey(value, key string) string { return value + "\x00" + key }
-
-func (t *table) lookup(k events.Key) *events.Object {
-	if o, ok := t.objects.Get(keyOf(k)); ok {
-		return o
-	}
-	o, _ := t.tombs.Get(keyOf(k))
-	return o
-}
-
-// store replaces old by next in the table and its indexes.
-func (s *state) store(t *table, old, next *events.Object) {
-	key := keyOf(next.Key)
-	if old.Exists() {
-		s.unindex(t, old, next)
-	} else if old != nil && next.Exists() {
-		t.tombs.Delete(key)
-	}
-	if !next.Exists() {
-		if old.Exists() {
-			t.objects.Delete(key)
+// store replaces old by next in the table and the indexes. A fact changes
+// nothing that is indexed.
+func (s *state) store(key string, old, next *events.Object, fact bool) {
+	t := s.table(resource{next.Key.Group, next.Key.Resource})
+	switch {
+	case old.Exists() && next.Exists():
+		t.objects.Set(key, next)
+		if !fact && !sameIndexed(old, next) {
+			s.unindex(t, key, old)
+			s.index(t, key, next)
 		}
+	case old.Exists():
+		t.objects.Delete(key)
 		t.tombs.Set(key, next)
-		return
-	}
-	t.objects.Set(key, next)
-	m := next.Meta()
-	if !old.Exists() {
-		s.byUID.Set(string(m.GetUID()), next.Key)
-	}
-	for _, owner := range m.GetOwnerReferences() {
-		t.byOwner.Set(indexKey(string(owner.UID), key), next)
-	}
-	if node := nodeOf(next); node != "" {
-		t.byNode.Set(indexKey(node, key), next)
-	}
-}
-
-// unindex removes the entries of old that next won't overwrite.
-func (s *state) unindex(t *table, old, next *events.Object) {
-	key, m := keyOf(old.Key), old.Meta()
-	if !next.Exists() || next.Meta().GetUID() != m.GetUID() {
-		s.byUID.Delete(string(m.GetUID()))
-	}
-	for _, owner := range m.GetOwnerReferences() {
-		if !next.Exists() || !slices.Contains(ownerUIDs(next), string(owner.UID)) {
-			t.byOwner.Delete(indexKey(string(owner.UID), key))
+		s.unindex(t, key, old)
+	case next.Exists():
+		if old != nil {
+			t.tombs.Delete(key)
 		}
-	}
-	if node := nodeOf(old); node != "" && nodeOf(next) != node {
-		t.byNode.Delete(indexKey(node, key))
+		t.objects.Set(key, next)
+		s.index(t, key, next)
+	default:
+		t.tombs.Set(key, next)
 	}
 }
 
-func ownerUIDs(o *events.Object) []string {
-	refs := o.Meta().GetOwnerReferences()
-	uids := make([]string, len(refs))
-	for i := range refs {
-		uids[i] = string(refs[i].UID)
+// freeze gives an immutable copy for readers. It costs by the tables that
+// changed since the last one.
+func (s *state) freeze() *state {
+	if len(s.dirty) > 0 {
+		s.frozen = slices.Clone(s.frozen)
+		for _, i := range s.dirty {
+			s.frozen[i] = s.tables[i].freeze()
+		}
+		s.dirty = s.dirty[:0]
 	}
-	return uids
+	if s.uidsDirty {
+		s.uidsAs, s.uidsDirty = *s.uids.Copy(), false
+	}
+	return &state{
+		position: s.position, last: s.last, time: s.time, voids: s.voids, first: s.first,
+		epochs: s.epochs, slots: s.slots, tables: s.frozen, uids: s.uidsAs,
+	}
 }
 
-// nodeOf is the node a pod is bound to.
-func nodeOf(o *events.Object) string {
-	if !o.Exists() {
-		return ""
-	}
-	if pod, ok := o.Value.(*corev1.Pod); ok {
-		return pod.Spec.NodeName
-	}
-	return ""
-}
-
-// copy gives an independent state; both may go on being folded.
-func (s *state) copy() *state {
+// thaw gives a state of its own to go on folding from a frozen one.
+func (s *state) thaw() *state {
 	c := *s
-	c.byUID = *s.byUID.Copy()
-	c.tables = make(map[resource]*table, len(s.tables))
-	for r, t := range s.tables {
-		c.tables[r] = t.copy()
+	c.uidsAs = s.uids
+	uids := s.uids // Copy writes to its receiver, which others read
+	c.uids = *uids.Copy()
+	c.frozen = s.tables
+	c.tables = make([]*table, len(s.tables))
+	for i, t := range s.tables {
+		c.tables[i] = t.thaw()
 	}
 	return &c
 }
 
-func (t *table) copy() *table {
-	return &table{objects: *t.objects.Copy(), tombs: *t.tombs.Copy(), byOwner: *t.byOwner.Copy(), byNode: *t.byNode.Copy()}
-}
-
-// sortedTables gives the resources in a fixed order.
-func (s *state) sortedTables() []resource {
-	out := make([]resource, 0, len(s.tables))
-	for r := range s.tables {
-		out = append(out, r)
+// sorted gives the tables that aren't empty in order of group and resource.
+func (s *state) sorted() []*table {
+	out := make([]*table, 0, len(s.tables))
+	for _, t := range s.tables {
+		if t.objects.Len() > 0 || t.tombs.Len() > 0 {
+			out = append(out, t)
+		}
 	}
-	slices.SortFunc(out, func(a, b resource) int {
-		return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.resource, b.resource))
+	slices.SortFunc(out, func(a, b *table) int {
+		return cmp.Or(cmp.Compare(a.resource.group, b.resource.group), cmp.Compare(a.resource.resource, b.resource.resource))
 	})
 	return out
 }

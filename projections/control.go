@@ -1,0 +1,66 @@
+package projections
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+
+	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/events"
+)
+
+// Trimmed is the type of the event that says up to where the log is removed. It
+// is appended before the removal, on LogKey; its data is {"before": <sequence>}.
+//
+// It is an event so that all folds forget the same tombstones at the same
+// position: what a fold knows never depends on when somebody else's purge ran.
+const Trimmed = "trimmed"
+
+// LogKey names the log itself; its events are those about the log.
+var LogKey = events.Key{Group: "reckon.dev", Resource: "logs", Name: "log"}
+
+type trim struct {
+	Before uint64 `json:"before"`
+}
+
+// control applies an event that concerns no object but the fold itself.
+func (s *state) control(e *events.Event) error {
+	if e.Prefix != events.PrefixDecision {
+		return &events.Void{Why: fmt.Sprintf("%s can't be a %s", e.Type, e.Prefix)}
+	}
+	if e.Type == events.Elected {
+		if e.Component == "" || e.Key != bus.LeaderKey(e.Component) {
+			return &events.Void{Why: fmt.Sprintf("%s is not where leaderships of %q are", e.Key, e.Component)}
+		}
+		epochs := maps.Clone(s.epochs)
+		epochs[e.Component] = e.Sequence
+		s.epochs = epochs
+		return nil
+	}
+	var t trim
+	if err := json.Unmarshal(e.Data, &t); err != nil || e.Key != LogKey {
+		return &events.Void{Why: fmt.Sprintf("%s doesn't say where the log is to begin", e.Key)}
+	}
+	if t.Before <= s.first || t.Before > e.Sequence {
+		return &events.Void{Why: fmt.Sprintf("the log begins at %d, it can't be trimmed below %d by event %d", s.first, t.Before, e.Sequence)}
+	}
+	s.first = t.Before
+	s.dropTombs()
+	return nil
+}
+
+// dropTombs forgets the tombstones whose subject the trimmed log has no event of.
+func (s *state) dropTombs() {
+	for _, t := range s.tables {
+		var drop []string
+		t.tombs.Scan(func(key string, o *events.Object) bool {
+			if o.Decision < s.first {
+				drop = append(drop, key)
+			}
+			return true
+		})
+		for _, key := range drop {
+			s.table(t.resource).tombs.Delete(key)
+		}
+	}
+}

@@ -1,0 +1,109 @@
+package projections
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/reckon-project/reckon/events"
+	"github.com/tidwall/btree"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// table holds one resource's objects. The trees are copied on write. The
+// indexes name objects and don't hold them, so that a change of status writes
+// to one tree.
+type table struct {
+	resource resource
+	dirty    bool // changed since it was last frozen
+
+	objects btree.Map[string, *events.Object]
+	tombs   btree.Map[string, *events.Object] // deleted, or only void events so far
+	byOwner btree.Set[string]                 // indexKey of the owner's uid
+	byNode  btree.Set[string]                 // indexKey of the node; pods only
+}
+
+// keyOf is an object's key in its table: tables are ordered by namespace, then
+// name, as lists of the Kubernetes API are.
+func keyOf(k events.Key) string { return k.Namespace + "/" + k.Name }
+
+// indexKey is an index's entry for the object with a table key.
+func indexKey(value, key string) string { return value + "\x00" + key }
+
+// uidKey is the entry for an object in the index of uids. It names the object
+// as well: if two have one uid (which the API never makes), both are in the
+// index whatever was created or deleted first.
+func uidKey(uid string, k events.Key, key string) string {
+	return uid + "\x00" + k.Group + "\x00" + k.Resource + "\x00" + key
+}
+
+// indexable reports whether a value can be told from the key that follows it.
+func indexable(value string) bool { return value != "" && strings.IndexByte(value, 0) < 0 }
+
+func (t *table) lookup(key string) *events.Object {
+	if o, ok := t.objects.Get(key); ok {
+		return o
+	}
+	o, _ := t.tombs.Get(key)
+	return o
+}
+
+// freeze gives an immutable copy; t goes on.
+func (t *table) freeze() *table {
+	t.dirty = false
+	return &table{
+		resource: t.resource,
+		objects:  *t.objects.Copy(), tombs: *t.tombs.Copy(),
+		byOwner: *t.byOwner.Copy(), byNode: *t.byNode.Copy(),
+	}
+}
+
+// thaw gives a copy to write to of a frozen table, which others are reading:
+// a tree's Copy writes to its receiver, so that is a copy of ours.
+func (t *table) thaw() *table {
+	c := *t
+	return c.freeze()
+}
+
+func (s *state) index(t *table, key string, o *events.Object) {
+	m := o.Meta()
+	if uid := string(m.GetUID()); indexable(uid) {
+		s.uids.Set(uidKey(uid, o.Key, key), o.Key)
+		s.uidsDirty = true
+	}
+	for _, owner := range m.GetOwnerReferences() {
+		if indexable(string(owner.UID)) {
+			t.byOwner.Insert(indexKey(string(owner.UID), key))
+		}
+	}
+	if node := nodeOf(o); indexable(node) {
+		t.byNode.Insert(indexKey(node, key))
+	}
+}
+
+func (s *state) unindex(t *table, key string, o *events.Object) {
+	m := o.Meta()
+	s.uids.Delete(uidKey(string(m.GetUID()), o.Key, key))
+	s.uidsDirty = true
+	for _, owner := range m.GetOwnerReferences() {
+		t.byOwner.Delete(indexKey(string(owner.UID), key))
+	}
+	if node := nodeOf(o); node != "" {
+		t.byNode.Delete(indexKey(node, key))
+	}
+}
+
+// sameIndexed reports whether two versions of an object have the same entries.
+func sameIndexed(a, b *events.Object) bool {
+	am, bm := a.Meta(), b.Meta()
+	return am.GetUID() == bm.GetUID() && nodeOf(a) == nodeOf(b) &&
+		slices.EqualFunc(am.GetOwnerReferences(), bm.GetOwnerReferences(), func(x, y metav1.OwnerReference) bool { return x.UID == y.UID })
+}
+
+// nodeOf is the node a pod is bound to.
+func nodeOf(o *events.Object) string {
+	if pod, ok := o.Value.(*corev1.Pod); ok {
+		return pod.Spec.NodeName
+	}
+	return ""
+}
