@@ -1,0 +1,65 @@
+package store
+
+import (
+	"context"
+	"errors"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/storage"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// Delete implements storage.Interface. The suggestion is not used: the
+// projection is as near, and newer.
+func (s *Store) Delete(
+	ctx context.Context, key string, out runtime.Object, preconditions *storage.Preconditions,
+	validate storage.ValidateObjectFunc, _ runtime.Object, opts storage.DeleteOptions) error {
+	k, err := s.objectKey(key)
+	if err != nil {
+		return err
+	}
+	a := s.attempt(k)
+	for {
+		refused, err := s.mayDelete(ctx, key, a, out, preconditions, validate)
+		if err != nil {
+			return err
+		}
+		if refused != nil {
+			if a.fresh {
+				return refused
+			}
+			was := a.version()
+			if a, err = s.refresh(ctx, a); err != nil {
+				return err
+			}
+			if a.version() == was {
+				return refused
+			}
+			continue
+		}
+		change, next, err := s.commit(ctx, a, &events.Event{Type: events.Deleted}, 0)
+		if errors.Is(err, errAgain) {
+			a = next
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		last := *change.Old
+		last.Version = change.Event.Sequence
+		return s.serve(ctx, &last, out)
+	}
+}
+
+// mayDelete says why the object must not be deleted.
+func (s *Store) mayDelete(ctx context.Context, key string, a attempt, like runtime.Object, preconditions *storage.Preconditions, validate storage.ValidateObjectFunc) (refused, err error) {
+	have, _, refused, err := s.present(ctx, key, a.object, like, false)
+	if refused != nil || err != nil {
+		return refused, err
+	}
+	if err := preconditions.Check(key, have); err != nil {
+		return err, nil
+	}
+	return validate(ctx, have), nil
+}

@@ -1,0 +1,124 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
+)
+
+// Hub reads a projection's changes once and sorts them by resource, for all
+// watches. Watchers pull at their own pace: nobody waits for a slow one.
+type Hub struct {
+	projection *projections.Projection
+	keep       int
+
+	position atomic.Uint64 // every change up to here is in the feeds
+
+	mu    sync.Mutex
+	feeds map[schema.GroupResource]*feed
+	from  uint64 // changes after this position have been sorted
+	err   error
+}
+
+// keptChanges is how many changes of a resource a Hub keeps for watches that
+// begin in the past or are slow.
+const keptChanges = 1 << 14
+
+// NewHub makes a Hub that does nothing until it runs.
+func NewHub(p *projections.Projection) *Hub {
+	h := &Hub{projection: p, keep: keptChanges, feeds: map[schema.GroupResource]*feed{}}
+	h.from = p.Snapshot().Position()
+	h.position.Store(h.from)
+	return h
+}
+
+// Run sorts changes until ctx ends or folding stops.
+func (h *Hub) Run(ctx context.Context) error {
+	for {
+		err := h.follow(ctx)
+		if !errors.Is(err, events.ErrGone) {
+			h.stop(err)
+			return err
+		}
+		h.skip() // it fell behind the projection's buffer: watches begin anew
+	}
+}
+
+func (h *Hub) follow(ctx context.Context) error {
+	sorted := map[*feed][]*change{}
+	for changes, err := range h.projection.Changes(ctx, h.position.Load()) {
+		if err != nil {
+			return err
+		}
+		for i := range changes {
+			c := &changes[i]
+			if c.Void != nil || (c.Old == nil && c.New == nil) {
+				continue
+			}
+			f := h.feed(schema.GroupResource{Group: c.Event.Key.Group, Resource: c.Event.Key.Resource})
+			sorted[f] = append(sorted[f], &change{Change: *c})
+		}
+		for f, news := range sorted {
+			f.add(news, h.keep)
+			delete(sorted, f)
+		}
+		h.position.Store(changes[len(changes)-1].Event.Sequence)
+	}
+	return ctx.Err()
+}
+
+// skip forgets everything and begins at the present.
+func (h *Hub) skip() {
+	position := h.projection.Snapshot().Position()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.from = position
+	h.position.Store(position)
+	for _, f := range h.feeds {
+		f.forget(position)
+	}
+}
+
+func (h *Hub) stop(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.err = fmt.Errorf("watches stopped: %w", err)
+	for _, f := range h.feeds {
+		f.wake()
+	}
+}
+
+// Err says why the Hub no longer runs; nil while it does.
+func (h *Hub) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}
+
+// Forget makes positions below before too old for lists and watches.
+func (h *Hub) Forget(before uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.from = max(h.from, before)
+	for _, f := range h.feeds {
+		f.forget(before)
+	}
+}
+
+func (h *Hub) feed(r schema.GroupResource) *feed {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f := h.feeds[r]
+	if f == nil {
+		f = &feed{from: h.from, advanced: make(chan struct{})}
+		h.feeds[r] = f
+	}
+	return f
+}

@@ -1,0 +1,96 @@
+package store
+
+import (
+	"context"
+
+	"go.opentelemetry.io/otel/trace"
+	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// Origin is what the writer of an event knows about it beyond the request:
+// built-in controllers and the gateway put it into the context of a write.
+type Origin struct {
+	Type        string   // the event's type; "" lets the change decide
+	Cause       []uint64 // sequences of the events that this one answers
+	Reason      string   // CamelCase
+	Note        string   // a sentence for people
+	Traceparent string   // W3C trace context
+	Component   string   // the leadership under which the writer acts
+	Epoch       uint64   // its sequence
+	Source      string   // the component that writes; "" is the store's own
+}
+
+type originKey struct{}
+
+// WithOrigin gives the events of the writes done under ctx their origin.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// WithTraceparent sets the origin's W3C trace context and keeps the rest.
+func WithTraceparent(ctx context.Context, traceparent string) context.Context {
+	o := OriginOf(ctx)
+	o.Traceparent = traceparent
+	return WithOrigin(ctx, o)
+}
+
+// WithCause sets the origin's causes and keeps the rest.
+func WithCause(ctx context.Context, cause ...uint64) context.Context {
+	o := OriginOf(ctx)
+	o.Cause = cause
+	return WithOrigin(ctx, o)
+}
+
+// OriginOf is the origin that WithOrigin put into ctx.
+func OriginOf(ctx context.Context) Origin {
+	o, _ := ctx.Value(originKey{}).(Origin)
+	return o
+}
+
+// describe fills in who asked for an event, and why.
+func describe(ctx context.Context, e *events.Event) {
+	o := OriginOf(ctx)
+	e.Cause, e.Reason, e.Note = o.Cause, o.Reason, o.Note
+	e.Component, e.Epoch = o.Component, o.Epoch
+	if o.Type != "" {
+		e.Type = o.Type
+	}
+	if o.Source != "" {
+		e.Source = o.Source
+	}
+	e.Traceparent = o.Traceparent
+	if e.Traceparent == "" {
+		e.Traceparent = traceparent(ctx)
+	}
+	if user, ok := request.UserFrom(ctx); ok {
+		e.Actor = user.GetName()
+	}
+	e.Verb, _ = requestVerb(ctx)
+}
+
+// requestVerb gives the API verb, with the subresource after a slash, and the
+// subresource alone.
+func requestVerb(ctx context.Context) (verb, subresource string) {
+	info, ok := request.RequestInfoFrom(ctx)
+	if !ok || !info.IsResourceRequest {
+		return "", ""
+	}
+	if info.Subresource == "" {
+		return info.Verb, ""
+	}
+	return info.Verb + "/" + info.Subresource, info.Subresource
+}
+
+func traceparent(ctx context.Context) string {
+	s := trace.SpanContextFromContext(ctx)
+	if !s.IsValid() {
+		return ""
+	}
+	flags := "00"
+	if s.IsSampled() {
+		flags = "01"
+	}
+	return "00-" + s.TraceID().String() + "-" + s.SpanID().String() + "-" + flags
+}
