@@ -1,0 +1,225 @@
+package scheduler
+
+import (
+	"encoding/binary"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+)
+
+// class is all pods with the same requirements, and what every node is to them.
+type class struct {
+	key             string
+	demand          *demand
+	group           string
+	nodeName        string
+	tolerations     []corev1.Toleration
+	toleratesCordon bool
+	selects         bool // nodeSelector or required affinity
+	required        nodeaffinity.RequiredNodeAffinity
+	only            []string // the nodes named one by one; nil: any
+	preferred       *nodeaffinity.PreferredSchedulingTerms
+	preferredWeight int64
+
+	// By node index, up to date until looked (see cluster.changed).
+	verdicts []verdict
+	looked   uint64
+	feasible int
+	refused  [8]int // nodes by the filter that refuses them
+
+	pods      int    // pending pods of this class: it isn't dropped while there are any
+	used      uint64 // when a pod last asked for it, as looked
+	refusedBy uint8  // the filters that refused nodes when a pod was parked, one bit each
+}
+
+// verdict is what a node is to a class.
+type verdict struct {
+	score      int64 // weighted sum, without the zone's part
+	static     int64 // the part of the static scores
+	generation uint64
+	staticBy   int8
+	by         int8 // index of the filter that refuses it, or fits or absent
+}
+
+const (
+	fits   = -1
+	absent = -2
+)
+
+// maxIdleClasses bounds the classes kept without a pending pod.
+const maxIdleClasses = 64
+
+// classOf finds or makes the class of a pending pod.
+func (c *cluster) classOf(pod *corev1.Pod) *class {
+	d := c.resources.demand(pod)
+	group := c.groupOf(pod)
+	var space [512]byte
+	key := classKey(space[:0], pod, d, group)
+	cl := c.classes[string(key)]
+	if cl == nil {
+		c.dropIdleClasses()
+		cl = &class{
+			key: string(key), demand: d, group: group, nodeName: pod.Spec.NodeName,
+			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations),
+		}
+		cl.setAffinity(&pod.Spec)
+		c.classes[cl.key] = cl
+	}
+	cl.used = c.end()
+	return cl
+}
+
+// classKey writes everything that filters and scores look at of a pod.
+func classKey(b []byte, pod *corev1.Pod, d *demand, group string) []byte {
+	str := func(parts ...string) {
+		for _, s := range parts {
+			b = binary.AppendUvarint(b, uint64(len(s)))
+			b = append(b, s...)
+		}
+	}
+	num := func(n int64) { b = binary.AppendVarint(b, n) }
+	str(group, pod.Spec.NodeName)
+	num(d.cpu)
+	num(d.memory)
+	num(int64(len(d.requests)))
+	for _, r := range d.requests {
+		num(int64(r.resource))
+		num(r.amount)
+	}
+	num(int64(len(d.ports)))
+	for _, p := range d.ports {
+		str(p.ip, string(p.protocol))
+		num(int64(p.port))
+	}
+	num(int64(len(pod.Spec.Tolerations)))
+	for i := range pod.Spec.Tolerations {
+		t := &pod.Spec.Tolerations[i]
+		str(t.Key, string(t.Operator), t.Value, string(t.Effect))
+	}
+	num(int64(len(pod.Spec.NodeSelector)))
+	if len(pod.Spec.NodeSelector) > 0 {
+		for _, k := range slices.Sorted(maps.Keys(pod.Spec.NodeSelector)) {
+			str(k, pod.Spec.NodeSelector[k])
+		}
+	}
+	if a := pod.Spec.Affinity; a != nil && a.NodeAffinity != nil {
+		if enc, err := a.NodeAffinity.Marshal(); err == nil {
+			str(string(enc))
+		}
+	}
+	return b
+}
+
+// dropIdleClasses forgets the class used longest ago when too many have no pod.
+func (c *cluster) dropIdleClasses() {
+	if len(c.classes) < maxIdleClasses {
+		return
+	}
+	var oldest *class
+	idle := 0
+	for _, cl := range c.classes {
+		if cl.pods > 0 {
+			continue
+		}
+		idle++
+		if oldest == nil || cl.used < oldest.used || (cl.used == oldest.used && cl.key < oldest.key) {
+			oldest = cl
+		}
+	}
+	if idle >= maxIdleClasses {
+		delete(c.classes, oldest.key)
+	}
+}
+
+// look brings a class' verdicts up to date: only the nodes that changed since.
+func (c *cluster) look(cl *class) {
+	end := c.end()
+	switch {
+	case cl.looked == end && cl.verdicts != nil:
+		return
+	case cl.verdicts == nil || cl.looked < c.forgotten:
+		for len(cl.verdicts) < len(c.nodes) {
+			cl.verdicts = append(cl.verdicts, verdict{by: absent})
+		}
+		for i := range cl.verdicts {
+			c.judge(cl, int32(i))
+		}
+	default:
+		for len(cl.verdicts) < len(c.nodes) {
+			cl.verdicts = append(cl.verdicts, verdict{by: absent})
+		}
+		for _, i := range c.changed[cl.looked-c.forgotten:] {
+			c.judge(cl, i)
+		}
+	}
+	cl.looked = end
+}
+
+// judge sets one node's verdict.
+func (c *cluster) judge(cl *class, i int32) {
+	v, n := &cl.verdicts[i], c.nodes[i]
+	cl.count(v.by, -1)
+	switch {
+	case n == nil || n.object == nil:
+		*v = verdict{by: absent}
+	default:
+		if v.by == absent || v.generation != n.generation {
+			c.judgeObject(cl, v, n)
+		}
+		v.by = v.staticBy
+		if v.by == fits {
+			c.judgeLoad(cl, v, n)
+		}
+	}
+	cl.count(v.by, 1)
+}
+
+// judgeObject runs what looks only at the node's object.
+func (c *cluster) judgeObject(cl *class, v *verdict, n *node) {
+	*v = verdict{generation: n.generation, staticBy: fits}
+	for f, filter := range filters[:staticFilters] {
+		if filter.Refuses(cl, n) {
+			v.staticBy = int8(f)
+			return
+		}
+	}
+	for _, s := range scores[:staticScores] {
+		v.static += s.Weight() * s.Score(c, cl, n)
+	}
+}
+
+// judgeLoad runs what looks at the pods on the node.
+func (c *cluster) judgeLoad(cl *class, v *verdict, n *node) {
+	for f, filter := range filters[staticFilters:] {
+		if filter.Refuses(cl, n) {
+			v.by = int8(staticFilters + f)
+			return
+		}
+	}
+	v.score = v.static
+	for _, s := range scores[staticScores:] {
+		v.score += s.Weight() * s.Score(c, cl, n)
+	}
+}
+
+// refusers tells which filters refuse nodes, one bit each.
+func (cl *class) refusers() uint8 {
+	var bits uint8
+	for f, n := range cl.refused {
+		if n > 0 {
+			bits |= 1 << f
+		}
+	}
+	return bits
+}
+
+func (cl *class) count(by int8, n int) {
+	switch {
+	case by == fits:
+		cl.feasible += n
+	case by >= 0:
+		cl.refused[by] += n
+	}
+}

@@ -1,0 +1,193 @@
+package scheduler
+
+import (
+	"github.com/reckon-project/reckon/projections"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// cluster is the scheduler's own view of nodes and what is bound to them. It is
+// changed by folded changes and by assumptions, and read by schedule.
+type cluster struct {
+	resources  resourceNames
+	nodes      []*node // by index; nil is free for reuse
+	unused     []int32
+	byName     map[string]*node
+	ready      int // nodes with an object
+	generation uint64
+	zones      []string
+	pods       map[types.UID]*bound
+	groups     map[string]*group
+	services   map[string]map[string]labels.Selector
+	classes    map[string]*class
+
+	// changed lists the indexes of nodes that changed, oldest first; a class
+	// remembers up to where it has looked. changed[0] is number forgotten.
+	changed   []int32
+	forgotten uint64
+}
+
+// bound is a pod that takes resources of a node.
+type bound struct {
+	node   *node
+	demand *demand
+	group  string
+}
+
+func newCluster() *cluster {
+	return &cluster{
+		resources: newResourceNames(),
+		byName:    map[string]*node{},
+		pods:      map[types.UID]*bound{},
+		groups:    map[string]*group{},
+		services:  map[string]map[string]labels.Selector{},
+		classes:   map[string]*class{},
+	}
+}
+
+// newClusterOf is the view of a snapshot.
+func newClusterOf(s *projections.Snapshot) *cluster {
+	c := newCluster()
+	for svc := range projections.List[*corev1.Service](s, "", "services", "") {
+		c.setService(svc.Namespace, svc.Name, svc)
+	}
+	for n := range projections.List[*corev1.Node](s, "", "nodes", "") {
+		c.setNode(n.Name, n)
+	}
+	for pod := range projections.List[*corev1.Pod](s, "", "pods", "") {
+		c.setPod(pod)
+	}
+	return c
+}
+
+func (c *cluster) touch(n *node) { c.changed = append(c.changed, n.index) }
+
+// end is the number that the next change will have.
+func (c *cluster) end() uint64 { return c.forgotten + uint64(len(c.changed)) }
+
+// trim bounds the list of changed nodes; a class that has looked too long ago
+// looks at all nodes.
+func (c *cluster) trim() {
+	if limit := 2 * (len(c.nodes) + 1024); len(c.changed) > limit {
+		drop := len(c.changed) - limit/2
+		c.changed = append(c.changed[:0], c.changed[drop:]...)
+		c.forgotten += uint64(drop)
+	}
+}
+
+func (c *cluster) nodeNamed(name string) *node {
+	n := c.byName[name]
+	if n == nil {
+		n = &node{name: name}
+		if last := len(c.unused) - 1; last >= 0 {
+			n.index = c.unused[last]
+			c.unused = c.unused[:last]
+			c.nodes[n.index] = n
+		} else {
+			n.index = int32(len(c.nodes))
+			c.nodes = append(c.nodes, n)
+		}
+		c.byName[name] = n
+	}
+	return n
+}
+
+func (c *cluster) dropEmpty(n *node) {
+	if n.object == nil && n.pods == 0 {
+		delete(c.byName, n.name)
+		c.nodes[n.index] = nil
+		c.unused = append(c.unused, n.index)
+	}
+}
+
+// setNode takes in a node's new version, nil when it is gone.
+func (c *cluster) setNode(name string, object *corev1.Node) {
+	if object == nil {
+		if n := c.byName[name]; n != nil && n.object != nil {
+			n.object, n.allocatable = nil, nil
+			c.ready--
+			c.touch(n)
+			c.dropEmpty(n)
+		}
+		return
+	}
+	n := c.nodeNamed(name)
+	if sameForScheduling(n.object, object) {
+		n.object = object
+		return
+	}
+	if n.object == nil {
+		c.ready++
+	}
+	c.generation++
+	n.object, n.generation = object, c.generation
+	n.allocatable = c.resources.vector(object.Status.Allocatable)
+	if zone := c.zoneOf(object); zone != n.zone {
+		c.moveZone(n, zone)
+	}
+	c.touch(n)
+}
+
+// moveZone is rare: a node's zone is known when it joins.
+func (c *cluster) moveZone(n *node, zone int32) {
+	old := n.zone
+	n.zone = zone
+	for _, g := range c.groups {
+		if count := g.byNode[n.index]; count != 0 {
+			g.byZone[old] -= count
+			g.add(n, 0)
+			g.byZone[zone] += count
+		}
+	}
+}
+
+// setPod takes in a pod's new version.
+func (c *cluster) setPod(pod *corev1.Pod) {
+	if pod.Spec.NodeName == "" {
+		return // what is assumed stays until the loop forgets it
+	}
+	if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+		c.removePod(pod.UID)
+		return
+	}
+	have := c.pods[pod.UID]
+	if have != nil && have.node.name == pod.Spec.NodeName && pod.Generation <= 1 {
+		return // requests change only with the generation
+	}
+	demand := c.resources.demand(pod)
+	c.removePod(pod.UID)
+	c.bind(pod.UID, c.nodeNamed(pod.Spec.NodeName), demand, c.groupOf(pod))
+}
+
+// bind puts a pod on a node: as folded, or assumed.
+func (c *cluster) bind(uid types.UID, n *node, d *demand, groupID string) {
+	c.pods[uid] = &bound{n, d, groupID}
+	n.add(d, 1)
+	if groupID != "" {
+		g := c.groups[groupID]
+		if g == nil {
+			g = &group{byNode: map[int32]int32{}}
+			c.groups[groupID] = g
+		}
+		g.add(n, 1)
+	}
+	c.touch(n)
+}
+
+// removePod gives back what a pod takes, if it takes anything.
+func (c *cluster) removePod(uid types.UID) {
+	b := c.pods[uid]
+	if b == nil {
+		return
+	}
+	delete(c.pods, uid)
+	b.node.add(b.demand, -1)
+	if g := c.groups[b.group]; g != nil {
+		if g.add(b.node, -1); g.total == 0 {
+			delete(c.groups, b.group)
+		}
+	}
+	c.touch(b.node)
+	c.dropEmpty(b.node)
+}

@@ -1,0 +1,289 @@
+package scheduler
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// burst is how many pods are placed before changes are looked at again.
+const burst = 256
+
+// loop is one goroutine's: it alone touches cluster and queue.
+type loop struct {
+	options  Options
+	lead     bus.Leadership
+	log      bus.Log
+	cluster  *cluster
+	queue    *queue
+	outcomes *outcomes
+	attempts uint64 // appends started
+	woken    uint64 // up to where the parked classes have looked
+}
+
+func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
+	l := &loop{
+		options: o, lead: lead, log: o.Bus.Log(),
+		cluster: newClusterOf(s), queue: newQueue(), outcomes: newOutcomes(),
+	}
+	for object := range s.List("", "pods", "") {
+		l.podChanged(object, nil)
+	}
+	return l
+}
+
+// run goes on until ctx ends or there are no more changes.
+func (l *loop) run(ctx context.Context, changes <-chan folded) error {
+	always := make(chan struct{})
+	close(always)
+	for {
+		l.wake()
+		if err := l.placeSome(ctx); err != nil {
+			return err
+		}
+		busy := always
+		if l.queue.active.Len() == 0 {
+			busy = nil
+		}
+		timer, stop := l.nextDue()
+		select {
+		case <-ctx.Done():
+			stop()
+			return ctx.Err()
+		case f := <-changes:
+			if f.err != nil {
+				stop()
+				return f.err
+			}
+			l.take(f.changes)
+		case <-l.outcomes.failed:
+			for _, f := range l.outcomes.take() {
+				l.failed(f)
+			}
+		case <-timer:
+			l.retryDue()
+		case <-busy:
+		}
+		stop()
+	}
+}
+
+// placeSome places up to a burst of pods, in order.
+func (l *loop) placeSome(ctx context.Context) error {
+	for range burst {
+		if l.queue.active.Len() == 0 {
+			break
+		}
+		if err := l.decide(ctx, l.queue.active.items[0]); err != nil {
+			return err
+		}
+	}
+	l.cluster.trim()
+	return nil
+}
+
+// decide places one pod or parks it.
+func (l *loop) decide(ctx context.Context, p *pending) error {
+	n := l.held(p)
+	if n == nil {
+		if n = schedule(l.cluster, p.class); n == nil {
+			return l.refuse(ctx, p)
+		}
+	}
+	e := l.placement(p, n)
+	l.cluster.removePod(p.pod.UID)
+	l.cluster.bind(p.pod.UID, n, p.class.demand, p.class.group)
+	l.queue.place(p)
+	return l.start(ctx, p, e)
+}
+
+// held gives the node of a placement whose outcome was never learnt: it may be
+// stored, so it is only repeated, and keeps what it takes. Once the log moved on
+// without it, it never will be.
+func (l *loop) held(p *pending) *node {
+	b := l.cluster.pods[p.pod.UID]
+	if b == nil {
+		return nil
+	}
+	if b.node.object == nil || p.object.Decision != p.expected {
+		l.cluster.removePod(p.pod.UID)
+		return nil
+	}
+	return b.node
+}
+
+// refuse parks a pod that fits nowhere, and says so if it is news.
+func (l *loop) refuse(ctx context.Context, p *pending) error {
+	message, reasons := refusal(l.cluster, p.class)
+	if by := p.class.refusers(); by != p.class.refusedBy {
+		p.class.refusedBy = by
+		for other := range l.queue.parked[p.class] {
+			l.queue.activate(other)
+		}
+	}
+	l.queue.park(p)
+	if reasons == p.reasons {
+		return nil
+	}
+	p.reasons = reasons
+	return l.start(ctx, p, l.refused(p, message))
+}
+
+func (l *loop) start(ctx context.Context, p *pending, e *events.Event) error {
+	l.attempts++
+	p.attempt, p.expected = l.attempts, p.object.Decision
+	a := attempt{p, p.attempt, l.log.Start(bus.Entry{Event: e, Expect: bus.Expect(p.expected)})}
+	select {
+	case l.outcomes.started <- a:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wake makes parked pods active whose class fits somewhere now, or is refused
+// by other filters than before.
+func (l *loop) wake() {
+	if end := l.cluster.end(); l.woken == end {
+		return
+	} else {
+		l.woken = end
+	}
+	for cl, of := range l.queue.parked {
+		if cl.only == nil {
+			l.cluster.look(cl)
+		} else {
+			schedule(l.cluster, cl)
+		}
+		if cl.feasible > 0 || cl.refusedBy != cl.refusers() {
+			for p := range of {
+				l.queue.activate(p)
+			}
+		}
+	}
+}
+
+// take folds changes into the view.
+func (l *loop) take(changes []projections.Change) {
+	for _, c := range changes {
+		k := c.Event.Key
+		if k.Group != "" {
+			continue
+		}
+		switch k.Resource {
+		case "nodes":
+			l.cluster.setNode(k.Name, value[*corev1.Node](c.New))
+		case "services":
+			l.cluster.setService(k.Namespace, k.Name, value[*corev1.Service](c.New))
+		case "pods":
+			if gone := c.Old; gone.Exists() && (!c.New.Exists() || c.New.Meta().GetUID() != gone.Meta().GetUID()) {
+				l.cluster.removePod(gone.Meta().GetUID())
+				if p := l.queue.pods[k]; p != nil {
+					l.queue.remove(p)
+				}
+			}
+			if c.New.Exists() {
+				l.podChanged(c.New, &c)
+			}
+		}
+	}
+	l.cluster.trim()
+}
+
+func value[T any](o *events.Object) (v T) {
+	if o.Exists() {
+		v, _ = o.Value.(T)
+	}
+	return v
+}
+
+// podChanged takes in a pod's new version; c is nil for those of a snapshot.
+func (l *loop) podChanged(object *events.Object, c *projections.Change) {
+	pod, ok := object.Value.(*corev1.Pod)
+	if !ok {
+		return
+	}
+	p := l.queue.pods[object.Key]
+	if !isPending(pod) {
+		if p != nil {
+			l.queue.remove(p)
+			if pod.Spec.NodeName == "" {
+				l.cluster.removePod(pod.UID) // it was placed, and is gated or being deleted instead
+			}
+		}
+		l.cluster.setPod(pod)
+		return
+	}
+	if p == nil {
+		p = &pending{object: object, pod: pod, class: l.cluster.classOf(pod), arrival: object.Version, reasons: reasonsSaid(pod)}
+		if c != nil {
+			p.trace = c.Event.Traceparent
+		}
+		l.queue.add(p)
+		return
+	}
+	p.object, p.pod = object, pod
+	switch p.state {
+	case placed:
+		if c != nil && c.Void != nil && c.Event.Type == events.Scheduled && c.Event.Epoch == l.lead.Epoch {
+			l.cluster.removePod(pod.UID)
+			l.again(p)
+		}
+	case waiting:
+		l.queue.activate(p)
+	default:
+		if cl := l.cluster.classOf(pod); cl != p.class {
+			l.queue.reclass(p, cl)
+		}
+	}
+}
+
+// reasonsSaid are those of the unschedulable event already in the log.
+func reasonsSaid(pod *corev1.Pod) string {
+	i := slices.IndexFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable
+	})
+	if i < 0 {
+		return ""
+	}
+	return reasonsIn(pod.Status.Conditions[i].Message)
+}
+
+// failed handles an append that was not stored, or whose outcome isn't known: if
+// it was stored after all, its fold says so, and until then the expectation protects.
+func (l *loop) failed(f failure) {
+	p := f.pod
+	if l.queue.pods[p.object.Key] != p || p.attempt != f.attempt {
+		return // gone, or decided again since
+	}
+	conflict := errors.Is(f.err, events.ErrConflict)
+	switch p.state {
+	case parked:
+		p.reasons = "" // the refusal must be said again
+	case placed:
+		if conflict {
+			l.cluster.removePod(p.pod.UID)
+		}
+	default:
+		return
+	}
+	if conflict && p.object.Decision != p.expected {
+		l.again(p) // what was in between is folded already
+		return
+	}
+	l.retryLater(p)
+}
+
+// again decides a pod anew, at once.
+func (l *loop) again(p *pending) {
+	if cl := l.cluster.classOf(p.pod); cl != p.class {
+		l.queue.reclass(p, cl)
+		return
+	}
+	l.queue.activate(p)
+}

@@ -1,0 +1,91 @@
+package scheduler
+
+import (
+	stdheap "container/heap"
+	"time"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// queue holds the pending pods, each in one state.
+type queue struct {
+	pods    map[events.Key]*pending
+	active  heap
+	waiting heap
+	parked  map[*class]map[*pending]struct{}
+}
+
+func newQueue() *queue {
+	return &queue{
+		pods:   map[events.Key]*pending{},
+		active: heap{order: before}, waiting: heap{order: dueBefore},
+		parked: map[*class]map[*pending]struct{}{},
+	}
+}
+
+// leave takes a pod out of whatever its state keeps it in.
+func (q *queue) leave(p *pending) {
+	switch p.state {
+	case active:
+		stdheap.Remove(&q.active, p.index)
+	case waiting:
+		stdheap.Remove(&q.waiting, p.index)
+	case parked:
+		delete(q.parked[p.class], p)
+		if len(q.parked[p.class]) == 0 {
+			delete(q.parked, p.class)
+		}
+	}
+}
+
+func (q *queue) activate(p *pending) {
+	q.leave(p)
+	p.state = active
+	stdheap.Push(&q.active, p)
+}
+
+func (q *queue) wait(p *pending, until time.Time) {
+	q.leave(p)
+	p.state, p.due = waiting, until
+	stdheap.Push(&q.waiting, p)
+}
+
+func (q *queue) park(p *pending) {
+	q.leave(p)
+	p.state = parked
+	of := q.parked[p.class]
+	if of == nil {
+		of = map[*pending]struct{}{}
+		q.parked[p.class] = of
+	}
+	of[p] = struct{}{}
+}
+
+func (q *queue) place(p *pending) {
+	q.leave(p)
+	p.state = placed
+}
+
+// add takes in a new pod, which becomes active.
+func (q *queue) add(p *pending) {
+	q.pods[p.object.Key] = p
+	p.class.pods++
+	p.state = active
+	stdheap.Push(&q.active, p)
+}
+
+func (q *queue) remove(p *pending) {
+	q.leave(p)
+	p.class.pods--
+	delete(q.pods, p.object.Key)
+}
+
+// reclass moves a pod whose requirements changed.
+func (q *queue) reclass(p *pending, cl *class) {
+	q.leave(p)
+	p.class.pods--
+	p.class = cl
+	cl.pods++
+	p.state = active
+	stdheap.Push(&q.active, p)
+}

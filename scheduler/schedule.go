@@ -1,0 +1,112 @@
+package scheduler
+
+import (
+	"github.com/reckon-project/reckon/projections"
+	corev1 "k8s.io/api/core/v1"
+)
+
+// Placement is a decision about one pod, and why.
+type Placement struct {
+	Node     string // "" when no node fits
+	Nodes    int    // how many there are
+	Feasible int
+	Scores   []Scored  // of Node: 0 to 100, unweighted
+	Refused  []Refused // how many nodes each filter refused
+	Message  string    // when no node fits: Kubernetes' words
+}
+
+// Scored is what one score gave the chosen node.
+type Scored struct {
+	Name  string
+	Score int64
+}
+
+// Refused is how many nodes one filter refused first.
+type Refused struct {
+	Filter string
+	Nodes  int
+}
+
+// Place decides about a pod by a snapshot alone, without side effect.
+func Place(s *projections.Snapshot, pod *corev1.Pod) Placement {
+	c := newClusterOf(s)
+	cl := c.classOf(pod)
+	chosen := schedule(c, cl)
+	p := explain(c, cl, chosen)
+	if chosen == nil {
+		p.Message, _ = refusal(c, cl)
+	}
+	return p
+}
+
+// schedule chooses the node for one pod of a class, nil if none fits. Among
+// equals it takes the one known longest.
+func schedule(c *cluster, cl *class) *node {
+	if cl.only != nil {
+		return scheduleNamed(c, cl)
+	}
+	c.look(cl)
+	if cl.feasible == 0 {
+		return nil
+	}
+	zones := zoneScores(c, cl)
+	var chosen *node
+	var top int64
+	for i := range cl.verdicts {
+		v := &cl.verdicts[i]
+		if v.by != fits {
+			continue
+		}
+		score := v.score
+		if zones != nil {
+			score += zones[c.nodes[i].zone]
+		}
+		if chosen == nil || score > top {
+			chosen, top = c.nodes[i], score
+		}
+	}
+	return chosen
+}
+
+// zoneScores gives what nodes get for their zone, nil where that is all the same.
+func zoneScores(c *cluster, cl *class) []int64 {
+	if cl.group == "" || len(c.zones) < 2 {
+		return nil
+	}
+	out := make([]int64, len(c.zones))
+	g := c.groups[cl.group]
+	for z := range out {
+		out[z] = PodTopologySpread{}.zoneScore(g, int32(z))
+	}
+	return out
+}
+
+// scheduleNamed is schedule for pods that name their nodes: no other is looked at.
+func scheduleNamed(c *cluster, cl *class) *node {
+	var chosen *node
+	var top int64
+	cl.feasible = 0
+	cl.refused = [len(cl.refused)]int{}
+	seen := 0
+	for _, name := range cl.only {
+		n := c.byName[name]
+		if n == nil || n.object == nil {
+			continue
+		}
+		seen++
+		v := verdict{}
+		c.judgeObject(cl, &v, n)
+		if v.by = v.staticBy; v.by == fits {
+			c.judgeLoad(cl, &v, n)
+		}
+		cl.count(v.by, 1)
+		if v.by == fits && (chosen == nil || v.score > top) {
+			chosen, top = n, v.score
+		}
+	}
+	cl.refused[nodeAffinityFilter] += c.ready - seen
+	return chosen
+}
+
+// nodeAffinityFilter is the index of NodeAffinity in filters.
+const nodeAffinityFilter = 3

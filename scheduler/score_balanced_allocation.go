@@ -1,0 +1,17 @@
+package scheduler
+
+// BalancedAllocation prefers nodes where the pod leaves cpu and memory used in equal
+// shares. The further apart they are, the lower the score.
+type BalancedAllocation struct{}
+
+func (BalancedAllocation) Name() string  { return "BalancedAllocation" }
+func (BalancedAllocation) Weight() int64 { return 1 }
+
+func (BalancedAllocation) Score(_ *cluster, cl *class, n *node) int64 {
+	apart := usedShare(n.cpu+cl.demand.cpu, at(n.allocatable, cpu)) -
+		usedShare(n.memory+cl.demand.memory, at(n.allocatable, memory))
+	if apart < 0 {
+		apart = -apart
+	}
+	return best - apart/2
+}
