@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"time"
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
@@ -62,5 +63,15 @@ func (s *state) dropTombs() {
 		for _, key := range drop {
 			s.table(t.resource).tombs.Delete(key)
 		}
+	}
+}
+
+// trimmedEvent is the event that Projection.Trim appends.
+func trimmedEvent(before uint64, source string, now time.Time) *events.Event {
+	return &events.Event{
+		Prefix: events.PrefixDecision, Key: LogKey,
+		ID: bus.NewID(), Source: source, Type: Trimmed, Time: now,
+		Reason: "HistoryTrimmed", Note: fmt.Sprintf("the history before position %d is removed", before),
+		ContentType: events.ContentPatch, Data: fmt.Appendf(nil, `{"before":%d}`, before),
 	}
 }

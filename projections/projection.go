@@ -2,10 +2,12 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"iter"
+	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
@@ -13,27 +15,53 @@ import (
 
 // Projection folds one log.
 type Projection struct {
-	log     bus.Log
-	buffer  int
-	current atomic.Pointer[Snapshot]
+	log         bus.Log
+	logger      *slog.Logger
+	now         func() time.Time
+	buffer      int
+	lastValues  bool
+	checkpoints Checkpoints
+	current     atomic.Pointer[Snapshot]
+	past        past
+	retained    retained
+
+	state *state // the folding goroutine's own
 
 	mu       sync.Mutex
-	state    *state        // the folding goroutine's own
 	changes  []Change      // the last ones, in order; bounded by 2×buffer
 	from     uint64        // every change after this position is in changes
 	advanced chan struct{} // closed and replaced at each publication
-	err      error         // why folding stopped
+	waiters  waiters
+	err      error // why folding stopped
 }
 
 // Option changes how a projection works.
 type Option func(*Projection)
 
-// Buffer sets how many changes are kept for readers of Changes (default 65,536).
+// Buffer sets how many changes are kept in memory for readers of Changes
+// (default 16,384); what is older is folded again from the log.
 func Buffer(n int) Option { return func(p *Projection) { p.buffer = n } }
+
+// Logger sets where a projection tells what a person should know (default slog.Default).
+func Logger(l *slog.Logger) Option { return func(p *Projection) { p.logger = l } }
+
+// Clock sets the time that retained snapshots expire by (default time.Now).
+func Clock(now func() time.Time) Option { return func(p *Projection) { p.now = now } }
+
+// Volatile is for a log that keeps each subject's last event only, and drops
+// events by age: it is folded from whatever it begins with. Such a projection
+// has no checkpoints and no past.
+func Volatile() Option { return func(p *Projection) { p.lastValues = true } }
+
+// WithCheckpoints lets Run write checkpoints, and At begin from them.
+func WithCheckpoints(c Checkpoints) Option { return func(p *Projection) { p.checkpoints = c } }
 
 // New makes a projection of log that is empty until Run folds it.
 func New(log bus.Log, options ...Option) *Projection {
-	p := &Projection{log: log, buffer: 1 << 16, state: newState(), advanced: make(chan struct{})}
+	p := &Projection{
+		log: log, logger: slog.Default(), now: time.Now, buffer: 1 << 14,
+		state: newState(), advanced: make(chan struct{}), past: newPast(),
+	}
 	for _, o := range options {
 		o(p)
 	}
@@ -42,24 +70,46 @@ func New(log bus.Log, options ...Option) *Projection {
 }
 
 // Run folds the log until ctx ends or an event can't be read (an envelope of a
-// newer version, events missing below the first one kept). It is called once.
+// newer version, events missing below the first one kept). It is called once,
+// after Restore if there are checkpoints, and returns when what it started has
+// ended and, if it may, the last checkpoint is written.
 func (p *Projection) Run(ctx context.Context) error {
+	written := p.startCheckpoints(ctx)
+	err := p.follow(ctx)
+	p.stop(err)
+	<-written
+	return err
+}
+
+func (p *Projection) follow(ctx context.Context) error {
+	if p.state.position == 0 && !p.lastValues {
+		first, _, err := p.log.Range(ctx)
+		if err != nil {
+			return fmt.Errorf("fold from the beginning: %w", err)
+		}
+		if first > 1 {
+			return fmt.Errorf("fold from the beginning: the log begins at %d and no checkpoint was restored: %w", first, events.ErrGone)
+		}
+	}
 	for batch, err := range p.log.Follow(ctx, p.state.position+1) {
 		if err != nil {
-			return p.stop(fmt.Errorf("fold at %d: %w", p.state.position, err))
+			return fmt.Errorf("fold after %d: %w", p.state.position, err)
 		}
 		p.fold(batch)
 	}
-	return p.stop(ctx.Err())
+	return ctx.Err()
 }
 
-func (p *Projection) stop(err error) error {
+func (p *Projection) stop(err error) {
+	if err == nil {
+		err = errors.New("the log ended")
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.err = err
 	close(p.advanced)
 	p.advanced = make(chan struct{})
-	return err
+	p.waiters.wakeAll()
 }
 
 // fold applies a batch and publishes the state after it.
@@ -68,6 +118,7 @@ func (p *Projection) fold(batch []*events.Event) {
 	for i, e := range batch {
 		changes[i] = p.state.apply(e)
 	}
+	snapshot := &Snapshot{p.state.freeze()}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changes = append(p.changes, changes...)
@@ -76,9 +127,19 @@ func (p *Projection) fold(batch []*events.Event) {
 		p.from = p.changes[drop-1].Event.Sequence
 		p.changes = append(make([]Change, 0, 2*p.buffer+512), p.changes[drop:]...)
 	}
-	p.current.Store(&Snapshot{p.state.freeze()})
+	p.current.Store(snapshot)
 	close(p.advanced)
 	p.advanced = make(chan struct{})
+	p.waiters.wake(snapshot.Position())
+}
+
+// begin makes s the state that folding goes on from; Run isn't called yet.
+func (p *Projection) begin(s *Snapshot) {
+	p.state = s.s.thaw()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changes, p.from = nil, s.Position()
+	p.current.Store(s)
 }
 
 // Snapshot is the newest state.
@@ -87,72 +148,32 @@ func (p *Projection) Snapshot() *Snapshot { return p.current.Load() }
 // WaitFor returns when Snapshot is at position or later. It fails with ctx's
 // error, or with the reason why folding stopped.
 func (p *Projection) WaitFor(ctx context.Context, position uint64) error {
-	for p.current.Load().Position() < position {
-		p.mu.Lock()
-		advanced, err := p.advanced, p.err
-		at := p.current.Load().Position()
+	if p.current.Load().Position() >= position {
+		return nil
+	}
+	p.mu.Lock()
+	at, err := p.current.Load().Position(), p.err
+	if at >= position || err != nil {
 		p.mu.Unlock()
 		if at >= position {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("wait for %d: folding stopped at %d: %w", position, at, err)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %d, folded up to %d: %w", position, at, ctx.Err())
-		case <-advanced:
-		}
+		return fmt.Errorf("wait for %d: folding stopped at %d: %w", position, at, err)
 	}
-	return nil
-}
-
-// Changes yields the changes after position from, in order, in slices of what
-// was there at once; it goes on until ctx ends. A position older than the
-// buffer, or a reader slower than it, yields an error of class events.ErrGone.
-func (p *Projection) Changes(ctx context.Context, from uint64) iter.Seq2[[]Change, error] {
-	return func(yield func([]Change, error) bool) {
-		for {
-			p.mu.Lock()
-			have, advanced, err := p.changes, p.advanced, p.err
-			oldest := p.from
-			p.mu.Unlock()
-			if from < oldest {
-				yield(nil, fmt.Errorf("changes after %d: kept from %d on, read a snapshot: %w", from, oldest, events.ErrGone))
-				return
-			}
-			if i := after(have, from); i < len(have) {
-				news := have[i:len(have):len(have)]
-				from = news[len(news)-1].Event.Sequence
-				if !yield(news, nil) {
-					return
-				}
-				continue
-			}
-			if err != nil {
-				yield(nil, fmt.Errorf("folding stopped: %w", err))
-				return
-			}
-			select {
-			case <-ctx.Done():
-				yield(nil, ctx.Err())
-				return
-			case <-advanced:
-			}
+	w := p.waiters.add(position)
+	p.mu.Unlock()
+	select {
+	case <-w.done:
+		if p.current.Load().Position() >= position {
+			return nil
 		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return fmt.Errorf("wait for %d: folding stopped at %d: %w", position, p.current.Load().Position(), p.err)
+	case <-ctx.Done():
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.waiters.remove(w)
+		return fmt.Errorf("wait for %d, folded up to %d: %w", position, p.current.Load().Position(), ctx.Err())
 	}
-}
-
-// after is the index of the first change after position.
-func after(changes []Change, position uint64) int {
-	lo, hi := 0, len(changes)
-	for lo < hi {
-		mid := (lo + hi) / 2
-		if changes[mid].Event.Sequence > position {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
-	}
-	return lo
 }

@@ -1,0 +1,187 @@
+package projections
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"sort"
+	"time"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// historySlice is how many changes History yields at once.
+const historySlice = 512
+
+// At is the state after the event at position: folded from the nearest older
+// snapshot at hand or checkpoint. A position that the log didn't reach yet is
+// waited for. One older than the history kept is an error of class events.ErrGone.
+func (p *Projection) At(ctx context.Context, position uint64) (*Snapshot, error) {
+	if err := p.WaitFor(ctx, position); err != nil {
+		return nil, err
+	}
+	if s := p.nearby(position); s != nil && s.Position() == position {
+		return s, nil
+	}
+	if p.lastValues {
+		return nil, fmt.Errorf("state at %d: this log keeps last values only: %w", position, events.ErrGone)
+	}
+	if err := p.past.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.past.leave()
+	base, err := p.base(ctx, position)
+	if err != nil || base.Position() == position {
+		return base, err
+	}
+	s := base.s.thaw()
+	for e, err := range p.read(ctx, s.position, position) {
+		if err != nil {
+			return nil, fmt.Errorf("state at %d: %w", position, err)
+		}
+		s.apply(e)
+	}
+	out := &Snapshot{s.freeze()}
+	p.past.add(out)
+	return out, nil
+}
+
+// nearby is the newest snapshot in memory that is not after position, or nil.
+func (p *Projection) nearby(position uint64) *Snapshot {
+	best := p.past.nearest(position)
+	if s := p.retained.get(position, p.now()); s != nil {
+		best = s
+	}
+	if s := p.Snapshot(); s.Position() <= position {
+		best = s
+	}
+	return best
+}
+
+// base is the newest state that the log can be folded on from up to position.
+func (p *Projection) base(ctx context.Context, position uint64) (*Snapshot, error) {
+	first, _, err := p.log.Range(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("state at %d: %w", position, err)
+	}
+	best := p.nearby(position)
+	if best != nil && best.Position()+1 < first {
+		best = nil
+	}
+	stored, err := p.checkpoints.positions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for i := sort.Search(len(stored), func(i int) bool { return stored[i] > position }) - 1; i >= 0; i-- {
+		if stored[i]+1 < first || (best != nil && stored[i] <= best.Position()) {
+			break
+		}
+		s, err := p.checkpoints.read(ctx, stored[i])
+		if err != nil {
+			p.logger.Warn("a checkpoint can't be read, trying an older one", "position", stored[i], "error", err)
+			continue
+		}
+		p.past.add(s)
+		return s, nil
+	}
+	switch {
+	case best != nil:
+		return best, nil
+	case first <= 1:
+		return &Snapshot{newState().freeze()}, nil
+	}
+	return nil, fmt.Errorf("state at %d: the history that is kept begins later (the log at %d): %w", position, first, events.ErrGone)
+}
+
+// PositionAt is the position that the log had at a time: that of the last
+// event stored then or before. A time before the history that is kept is an
+// error of class events.ErrGone.
+func (p *Projection) PositionAt(ctx context.Context, t time.Time) (uint64, error) {
+	first, last, err := p.log.Range(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("position at %s: %w", t.Format(time.RFC3339), err)
+	}
+	lo, hi := first, last+1 // the first event stored after t is in [lo, hi]
+	for lo < hi {
+		mid := lo + (hi-lo)/2
+		e, err := p.eventAt(ctx, mid)
+		if err != nil {
+			return 0, fmt.Errorf("position at %s: %w", t.Format(time.RFC3339), err)
+		}
+		if e != nil && !e.Stored.After(t) {
+			lo = max(mid, e.Sequence) + 1
+		} else {
+			hi = mid
+		}
+	}
+	if lo == first && first > 1 {
+		return 0, fmt.Errorf("position at %s: the log begins at %d, later than that: %w", t.Format(time.RFC3339), first, events.ErrGone)
+	}
+	return lo - 1, nil
+}
+
+// eventAt gives the event at a position or the next one there is, nil at the end.
+func (p *Projection) eventAt(ctx context.Context, position uint64) (*events.Event, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for e, err := range p.log.Read(ctx, position) {
+		return e, err
+	}
+	return nil, nil
+}
+
+// History yields the changes after position from, up to and including to,
+// folded again from the log, in slices.
+func (p *Projection) History(ctx context.Context, from, to uint64) iter.Seq2[[]Change, error] {
+	return func(yield func([]Change, error) bool) {
+		if to <= from {
+			return
+		}
+		base, err := p.At(ctx, from)
+		if err != nil {
+			yield(nil, fmt.Errorf("changes after %d: %w", from, err))
+			return
+		}
+		s := base.s.thaw()
+		slice := make([]Change, 0, historySlice)
+		for e, err := range p.read(ctx, from, to) {
+			if err != nil {
+				yield(nil, fmt.Errorf("changes after %d: %w", from, err))
+				return
+			}
+			slice = append(slice, s.apply(e))
+			if len(slice) == historySlice {
+				if !yield(slice, nil) {
+					return
+				}
+				slice = make([]Change, 0, historySlice)
+			}
+		}
+		if len(slice) > 0 {
+			yield(slice, nil)
+		}
+	}
+}
+
+// read yields the log's events after position from up to to. If the log is
+// trimmed while it is read, that is an error of class events.ErrGone.
+func (p *Projection) read(ctx context.Context, from, to uint64) iter.Seq2[*events.Event, error] {
+	return func(yield func(*events.Event, error) bool) {
+		for e, err := range p.log.Read(ctx, from+1) {
+			if err == nil && e.Sequence != from+1 {
+				var first uint64
+				if first, _, err = p.log.Range(ctx); err == nil && first > from+1 {
+					err = fmt.Errorf("the log begins at %d by now: %w", first, events.ErrGone)
+				}
+			}
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			if e.Sequence > to || !yield(e, nil) {
+				return
+			}
+			from = e.Sequence
+		}
+	}
+}

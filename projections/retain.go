@@ -1,0 +1,64 @@
+package projections
+
+import (
+	"sync"
+	"time"
+)
+
+// retainedKept is how many snapshots are retained at most.
+const retainedKept = 256
+
+// retained holds snapshots that somebody will come back to: the pages of a
+// list are all of one position.
+type retained struct {
+	mu sync.Mutex
+	m  map[uint64]retention
+}
+
+type retention struct {
+	snapshot *Snapshot
+	until    time.Time
+}
+
+// Retain keeps a snapshot for Retained at least for a duration, but for at
+// most 256 of them: then the one that would expire first goes.
+func (p *Projection) Retain(s *Snapshot, d time.Duration) { p.retained.add(s, p.now(), d) }
+
+// Retained is the retained snapshot of exactly a position, or nil; At makes it
+// again if the log reaches back to it.
+func (p *Projection) Retained(position uint64) *Snapshot { return p.retained.get(position, p.now()) }
+
+func (r *retained) add(s *Snapshot, now time.Time, d time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.m == nil {
+		r.m = map[uint64]retention{}
+	}
+	until := now.Add(d)
+	if have, ok := r.m[s.Position()]; ok && have.until.After(until) {
+		return
+	}
+	r.m[s.Position()] = retention{s, until}
+	first := s.Position()
+	for position, have := range r.m {
+		switch {
+		case !have.until.After(now):
+			delete(r.m, position)
+		case position != s.Position() && (first == s.Position() || have.until.Before(r.m[first].until)):
+			first = position
+		}
+	}
+	if len(r.m) > retainedKept {
+		delete(r.m, first)
+	}
+}
+
+func (r *retained) get(position uint64, now time.Time) *Snapshot {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	have, ok := r.m[position]
+	if !ok || !have.until.After(now) {
+		return nil
+	}
+	return have.snapshot
+}
