@@ -59,6 +59,9 @@ func why(c *cluster, cl *class, n *node) string {
 // refusal says in Kubernetes' words why no node fits a class, and gives the
 // reasons without their counts: what a change of reasons is measured by.
 func refusal(c *cluster, cl *class) (message, reasons string) {
+	if c.ready == 0 {
+		return noNodes, noNodes
+	}
 	counts := map[string]int{}
 	judged := 0
 	judge := func(n *node) {
@@ -100,9 +103,14 @@ func refusal(c *cluster, cl *class) (message, reasons string) {
 	return message, reasonsIn(message)
 }
 
+const noNodes = "no nodes available to schedule pods"
+
 // reasonsIn takes the counts out of a message of refusal.
 func reasonsIn(message string) string {
-	_, list, _ := strings.Cut(message, ": ")
+	_, list, ok := strings.Cut(message, ": ")
+	if !ok {
+		return message
+	}
 	parts := strings.Split(strings.TrimSuffix(list, "."), ", ")
 	for i, p := range parts {
 		parts[i] = strings.TrimLeft(p, "0123456789 ")

@@ -19,7 +19,7 @@ func (NodeResourcesFit) Reasons(c *cluster, cl *class, n *node) []string {
 	for _, r := range cl.demand.requests {
 		switch {
 		case r.amount <= n.free(r.resource):
-		case r.resource == pods:
+		case r.resource == podsIndex:
 			out = append(out, "Too many pods")
 		default:
 			out = append(out, "Insufficient "+string(c.resources.names[r.resource]))

@@ -10,10 +10,10 @@ import (
 
 // The indexes of the resources that every node has; extended ones follow.
 const (
-	cpu = iota // in thousandths of a core; everything else in units
-	memory
-	ephemeralStorage
-	pods
+	cpuIndex = iota // in thousandths of a core; everything else in units
+	memoryIndex
+	ephemeralStorageIndex
+	podsIndex
 	wellKnown
 )
 
@@ -87,7 +87,7 @@ func (r *resourceNames) demand(pod *corev1.Pod) *demand {
 			d.requests = append(d.requests, request{r.of(name), a})
 		}
 	}
-	d.requests = append(d.requests, request{pods, 1})
+	d.requests = append(d.requests, request{podsIndex, 1})
 	slices.SortFunc(d.requests, func(a, b request) int { return a.resource - b.resource })
 	scored := helpers.PodRequests(pod, helpers.PodResourcesOptions{NonMissingContainerRequests: unsaid})
 	d.cpu = amount(corev1.ResourceCPU, scored[corev1.ResourceCPU])

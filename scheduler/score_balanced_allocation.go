@@ -8,8 +8,8 @@ func (BalancedAllocation) Name() string  { return "BalancedAllocation" }
 func (BalancedAllocation) Weight() int64 { return 1 }
 
 func (BalancedAllocation) Score(_ *cluster, cl *class, n *node) int64 {
-	apart := usedShare(n.cpu+cl.demand.cpu, at(n.allocatable, cpu)) -
-		usedShare(n.memory+cl.demand.memory, at(n.allocatable, memory))
+	apart := usedShare(n.cpu+cl.demand.cpu, at(n.allocatable, cpuIndex)) -
+		usedShare(n.memory+cl.demand.memory, at(n.allocatable, memoryIndex))
 	if apart < 0 {
 		apart = -apart
 	}

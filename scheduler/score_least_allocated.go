@@ -8,8 +8,8 @@ func (LeastAllocated) Name() string  { return "LeastAllocated" }
 func (LeastAllocated) Weight() int64 { return 1 }
 
 func (LeastAllocated) Score(_ *cluster, cl *class, n *node) int64 {
-	return (freeShare(n.cpu+cl.demand.cpu, at(n.allocatable, cpu)) +
-		freeShare(n.memory+cl.demand.memory, at(n.allocatable, memory))) / 2
+	return (freeShare(n.cpu+cl.demand.cpu, at(n.allocatable, cpuIndex)) +
+		freeShare(n.memory+cl.demand.memory, at(n.allocatable, memoryIndex))) / 2
 }
 
 func freeShare(used, of int64) int64 { return best - usedShare(used, of) }
