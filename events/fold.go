@@ -1,8 +1,6 @@
 package events
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -147,19 +145,8 @@ func foldFact(old *Object, e *Event) (runtime.Object, error) {
 	if e.ContentType != ContentPatch {
 		return nil, void("a fact carries a patch of status, not %q", e.ContentType)
 	}
-	var top map[string]json.RawMessage
-	if err := json.Unmarshal(e.Data, &top); err != nil {
-		return nil, void("data is not JSON: %v", err)
-	}
-	for field := range top {
-		if field != "status" {
-			return nil, void("a fact may change status only, not %s", field)
-		}
-	}
-	if s, ok := top["status"]; ok && bytes.Equal(bytes.TrimSpace(s), []byte("null")) {
-		return nil, void("a fact can't remove status")
-	}
-	return ApplyPatch(old.Value, e.Data)
+	p := patcher{scanner: scanner{data: e.Data}, fact: true}
+	return p.apply(old.Value)
 }
 
 // Fenced is the void of an event by a leader that had been replaced.

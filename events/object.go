@@ -1,8 +1,9 @@
 package events
 
 import (
-	"encoding/json"
 	"fmt"
+	"maps"
+	"reflect"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,52 +35,112 @@ func (o *Object) Exists() bool { return o != nil && o.Value != nil }
 func (o *Object) Meta() metav1.Object { return o.Value.(metav1.Object) }
 
 // DecodeObject decodes a whole object in its API version into its struct when
-// Scheme knows the kind, and into *unstructured.Unstructured otherwise.
+// Scheme knows the kind, and into *unstructured.Unstructured otherwise. Field
+// names are case-sensitive and unknown ones ignored, as in Kubernetes; a name
+// that comes twice in one JSON object is refused.
 func DecodeObject(data []byte) (runtime.Object, error) {
-	var tm metav1.TypeMeta
-	if err := json.Unmarshal(data, &tm); err != nil {
-		return nil, fmt.Errorf("%w: object is not JSON: %v", ErrInvalid, err)
+	gvk, err := kindOf(data)
+	if err != nil {
+		return nil, err
 	}
-	gvk := schema.FromAPIVersionAndKind(tm.APIVersion, tm.Kind)
-	if gvk.Kind == "" || gvk.Version == "" {
-		return nil, fmt.Errorf("%w: object lacks apiVersion or kind", ErrInvalid)
-	}
+	s := scanner{data: data}
 	if !Scheme.Recognizes(gvk) {
-		u := &unstructured.Unstructured{}
-		if err := u.UnmarshalJSON(data); err != nil {
-			return nil, fmt.Errorf("%w: decode %s: %v", ErrInvalid, gvk, err)
+		m, err := s.valueMap()
+		if err == nil {
+			err = s.end()
 		}
-		return u, nil
+		if err != nil {
+			return nil, fmt.Errorf("decode %s: %w", gvk, err)
+		}
+		u := &unstructured.Unstructured{Object: m}
+		return u, checkUnstructured(u)
 	}
 	obj, err := Scheme.New(gvk)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
 	}
-	if err := json.Unmarshal(data, obj); err != nil {
-		return nil, fmt.Errorf("%w: decode %s: %v", ErrInvalid, gvk, err)
+	v := reflect.ValueOf(obj).Elem()
+	if err = s.decode(shapeOf(v.Type()), v); err == nil {
+		err = s.end()
 	}
-	obj.GetObjectKind().SetGroupVersionKind(gvk)
+	if err != nil {
+		return nil, fmt.Errorf("decode %s: %w", gvk, err)
+	}
 	return obj, nil
 }
 
+// kindOf reads apiVersion and kind, and no further once it has them.
+func kindOf(data []byte) (schema.GroupVersionKind, error) {
+	s := scanner{data: data}
+	if err := s.open('{'); err != nil {
+		return schema.GroupVersionKind{}, err
+	}
+	var apiVersion, kind string
+	for n := 0; apiVersion == "" || kind == ""; n++ {
+		key, more, err := s.nextKey(n)
+		if err != nil {
+			return schema.GroupVersionKind{}, err
+		}
+		if !more {
+			return schema.GroupVersionKind{}, fmt.Errorf("%w: object lacks apiVersion or kind", ErrInvalid)
+		}
+		var text []byte
+		switch string(key) {
+		case "apiVersion":
+			text, err = s.text()
+			apiVersion = string(text)
+		case "kind":
+			text, err = s.text()
+			kind = string(text)
+		default:
+			_, err = s.skip()
+		}
+		if err != nil {
+			return schema.GroupVersionKind{}, err
+		}
+	}
+	return schema.FromAPIVersionAndKind(apiVersion, kind), nil
+}
+
 // EncodeObject encodes a whole object for the log: JSON with apiVersion and
-// kind, without metadata.resourceVersion (the log's sequence is that).
+// kind, without metadata.resourceVersion (the log's sequence is that). The same
+// value gives the same bytes; obj is not changed.
 func EncodeObject(obj runtime.Object) ([]byte, error) {
-	m, ok := obj.(metav1.Object)
-	if !ok {
+	if _, ok := obj.(metav1.Object); !ok {
 		return nil, fmt.Errorf("%w: %T has no metadata", ErrInvalid, obj)
 	}
-	if m.GetResourceVersion() != "" {
-		obj = obj.DeepCopyObject()
-		obj.(metav1.Object).SetResourceVersion("")
+	if u, ok := obj.(*unstructured.Unstructured); ok {
+		return encodeUnstructured(u)
 	}
-	if gvk := obj.GetObjectKind().GroupVersionKind(); gvk.Kind == "" {
+	old := reflect.ValueOf(obj)
+	if old.Kind() != reflect.Pointer || old.IsNil() {
+		return nil, fmt.Errorf("%w: can't encode a %T", ErrInvalid, obj)
+	}
+	c := reflect.New(old.Type().Elem())
+	c.Elem().Set(old.Elem())
+	obj = c.Interface().(runtime.Object)
+	obj.(metav1.Object).SetResourceVersion("")
+	if obj.GetObjectKind().GroupVersionKind().Empty() {
 		kinds, _, err := Scheme.ObjectKinds(obj)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
 		}
-		obj = obj.DeepCopyObject()
 		obj.GetObjectKind().SetGroupVersionKind(kinds[0])
 	}
-	return json.Marshal(obj)
+	e := encoder{buf: make([]byte, 0, 1024)}
+	if err := e.value(shapeOf(c.Type().Elem()), c.Elem()); err != nil {
+		return nil, err
+	}
+	return e.buf, nil
+}
+
+func encodeUnstructured(u *unstructured.Unstructured) ([]byte, error) {
+	if err := checkUnstructured(u); err != nil {
+		return nil, err
+	}
+	root := maps.Clone(u.Object)
+	metadata := maps.Clone(root["metadata"].(map[string]any))
+	delete(metadata, "resourceVersion")
+	root["metadata"] = metadata
+	return appendValue(make([]byte, 0, 1024), root)
 }

@@ -3,90 +3,253 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
+
+// place is where in an object a patch is at: the rules for status.conditions
+// and metadata.resourceVersion hold at the top only.
+type place uint8
+
+const (
+	inside place = iota
+	atRoot
+	atMetadata
+	atStatus
+	atConditions
+)
+
+// under gives the place of a field.
+func (p place) under(name string) place {
+	switch {
+	case p == atRoot && name == "metadata":
+		return atMetadata
+	case p == atRoot && name == "status":
+		return atStatus
+	case p == atStatus && name == "conditions":
+		return atConditions
+	}
+	return inside
+}
 
 // ApplyPatch applies a merge patch (RFC 7386, with status.conditions merged by
 // type) to a value and returns the new one, which shares with value what the
 // patch doesn't touch. value itself is not changed; the returned top-level
 // struct and its metadata are always a copy.
+//
+// A patch that is no JSON object, names a key twice in one object, or doesn't
+// decode into value's type is ErrInvalid. Unknown fields are ignored.
 func ApplyPatch(value runtime.Object, patch []byte) (runtime.Object, error) {
-	var p map[string]any
-	if err := json.Unmarshal(patch, &p); err != nil {
-		return nil, fmt.Errorf("%w: patch is not a JSON object: %v", ErrInvalid, err)
-	}
-	data, err := json.Marshal(value)
-	if err != nil {
-		return nil, err
-	}
-	var m map[string]any
-	if err := json.Unmarshal(data, &m); err != nil {
-		return nil, err
-	}
-	data, err = json.Marshal(mergeAny(m, p, 0))
-	if err != nil {
-		return nil, err
-	}
-	return DecodeObject(data)
+	p := patcher{scanner: scanner{data: patch}}
+	return p.apply(value)
 }
 
-func mergeAny(target any, patch map[string]any, depth int) map[string]any {
-	t, _ := target.(map[string]any)
-	if t == nil {
-		t = map[string]any{}
-	}
-	for k, v := range patch {
-		switch v := v.(type) {
-		case nil:
-			delete(t, k)
-		case map[string]any:
-			if depth == 0 && k == "status" {
-				t[k] = mergeStatus(t[k], v)
-			} else {
-				t[k] = mergeAny(t[k], v, depth+1)
-			}
-		default:
-			t[k] = v
-		}
-	}
-	return t
+// patcher applies a merge patch while it reads it.
+type patcher struct {
+	scanner
+	fact bool // refuse everything but a change of status
 }
 
-func mergeStatus(target any, patch map[string]any) map[string]any {
-	rest := map[string]any{}
-	for k, v := range patch {
-		rest[k] = v
+func (p *patcher) apply(value runtime.Object) (runtime.Object, error) {
+	if u, ok := value.(*unstructured.Unstructured); ok {
+		return p.applyUnstructured(u)
 	}
-	conditions, ok := patch["conditions"].([]any)
-	if ok {
-		delete(rest, "conditions")
+	old := reflect.ValueOf(value)
+	if old.Kind() != reflect.Pointer || old.IsNil() {
+		return nil, fmt.Errorf("%w: can't patch a %T", ErrInvalid, value)
 	}
-	t := mergeAny(target, rest, 1)
-	if !ok {
-		return t
+	next := reflect.New(old.Type().Elem())
+	next.Elem().Set(old.Elem())
+	if err := p.structure(shapeOf(old.Type().Elem()), next.Elem(), atRoot); err != nil {
+		return nil, err
 	}
-	have, _ := t["conditions"].([]any)
-	out := append([]any{}, have...)
-	for _, c := range conditions {
-		cm, _ := c.(map[string]any)
-		at := -1
-		for i := range out {
-			if om, _ := out[i].(map[string]any); om != nil && om["type"] == cm["type"] {
-				at = i
+	if err := p.end(); err != nil {
+		return nil, err
+	}
+	out := next.Interface().(runtime.Object)
+	if was, is := value.GetObjectKind().GroupVersionKind(), out.GetObjectKind().GroupVersionKind(); was != is {
+		return nil, fmt.Errorf("%w: a patch can't turn %s into %s", ErrInvalid, was, is)
+	}
+	return out, nil
+}
+
+// merge patches a slot, which holds a shallow copy of the old value: what it
+// points to is shared and must be replaced, never written.
+func (p *patcher) merge(sh *shape, v reflect.Value, at place) error {
+	c := p.peek()
+	if c == 'n' {
+		v.SetZero()
+		return p.literal("null")
+	}
+	switch sh.sort {
+	case sortStruct:
+		return p.structure(sh, v, at)
+	case sortPointer:
+		next := reflect.New(sh.elem.typ)
+		if !v.IsNil() {
+			next.Elem().Set(v.Elem())
+		}
+		if err := p.merge(sh.elem, next.Elem(), at); err != nil {
+			return err
+		}
+		v.Set(next)
+		return nil
+	case sortStringMap, sortMap:
+		return p.mapping(sh, v)
+	case sortList:
+		if at == atConditions {
+			if byType := conditionType(sh); byType != nil {
+				return p.conditions(sh, byType, v)
 			}
 		}
-		switch {
-		case cm["$patch"] == "delete":
-			if at >= 0 {
-				out = append(out[:at], out[at+1:]...)
-			}
-		case at >= 0:
-			out[at] = c
-		default:
-			out = append(out, c)
+	case sortOpaque:
+		if c == '{' {
+			return p.opaque(v)
 		}
 	}
-	t["conditions"] = out
-	return t
+	v.SetZero()
+	return p.decode(sh, v)
+}
+
+func (p *patcher) structure(sh *shape, v reflect.Value, at place) error {
+	if err := p.open('{'); err != nil {
+		return err
+	}
+	var seen seen
+	for n := 0; ; n++ {
+		key, more, err := p.nextKey(n)
+		if err != nil || !more {
+			return err
+		}
+		if p.fact && at == atRoot {
+			if err := p.factKey(key); err != nil {
+				return err
+			}
+		}
+		f := sh.byName[string(key)]
+		if f == nil {
+			_, err = p.skip()
+		} else if seen.twice(f) {
+			err = p.fail("key %q twice", key)
+		} else {
+			err = p.merge(f.shape, f.of(v), at.under(f.name))
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// factKey refuses what a fact may not say at the top.
+func (p *patcher) factKey(key []byte) error {
+	if string(key) != "status" {
+		return void("a fact may change status only, not %s", key)
+	}
+	if p.peek() == 'n' {
+		return void("a fact can't remove status")
+	}
+	return nil
+}
+
+// mapping patches a copy of the map.
+func (p *patcher) mapping(sh *shape, v reflect.Value) error {
+	if err := p.open('{'); err != nil {
+		return err
+	}
+	next := reflect.MakeMapWithSize(sh.typ, v.Len())
+	for it := v.MapRange(); it.Next(); {
+		next.SetMapIndex(it.Key(), it.Value())
+	}
+	var keys keySet
+	key := reflect.New(sh.typ.Key()).Elem()
+	slot := reflect.New(sh.elem.typ).Elem()
+	for n := 0; ; n++ {
+		b, more, err := p.nextKey(n)
+		if err != nil {
+			return err
+		}
+		if !more {
+			v.Set(next)
+			return nil
+		}
+		if keys.twice(string(b)) {
+			return p.fail("key %q twice", b)
+		}
+		key.SetString(string(b))
+		if p.peek() == 'n' {
+			next.SetMapIndex(key, reflect.Value{})
+			if err := p.literal("null"); err != nil {
+				return err
+			}
+			continue
+		}
+		if old := next.MapIndex(key); old.IsValid() {
+			slot.Set(old)
+		} else {
+			slot.SetZero()
+		}
+		if err := p.merge(sh.elem, slot, inside); err != nil {
+			return err
+		}
+		next.SetMapIndex(key, slot)
+	}
+}
+
+// opaque merges an object into a value with its own JSON methods.
+func (p *patcher) opaque(v reflect.Value) error {
+	data, err := json.Marshal(v.Addr().Interface())
+	if err != nil {
+		return p.fail("%v", err)
+	}
+	var old map[string]any
+	if data[0] == '{' {
+		if old, err = rawMap(data); err != nil {
+			return err
+		}
+	}
+	numbers := p.numbers
+	p.numbers = true
+	next, err := p.mergeMap(old, inside)
+	p.numbers = numbers
+	if err != nil {
+		return err
+	}
+	if data, err = appendValue(nil, next); err != nil {
+		return err
+	}
+	v.SetZero()
+	return p.decodeOpaque(data, v)
+}
+
+// keySet finds a key that comes twice; few keys need no map.
+type keySet struct {
+	few  [8]string
+	n    int
+	many map[string]struct{}
+}
+
+func (s *keySet) twice(key string) bool {
+	if s.many == nil {
+		for i := range s.n {
+			if s.few[i] == key {
+				return true
+			}
+		}
+		if s.n < len(s.few) {
+			s.few[s.n] = key
+			s.n++
+			return false
+		}
+		s.many = map[string]struct{}{}
+		for _, k := range s.few {
+			s.many[k] = struct{}{}
+		}
+	}
+	if _, ok := s.many[key]; ok {
+		return true
+	}
+	s.many[key] = struct{}{}
+	return false
 }

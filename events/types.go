@@ -1,33 +1,79 @@
 package events
 
-// The types of events. Each has exactly one kind of writer; docs/events.md has
-// the checklist for a new one.
+// The types of events. [Types] says who writes each; docs/events.md has the
+// checklist for a new one.
 const (
-	Created  = "created"  // gateway: the whole object
-	Updated  = "updated"  // gateway
-	Deleting = "deleting" // gateway: deletionTimestamp was set, finalizers or grace remain
-	Deleted  = "deleted"  // gateway: the last word
+	Created  = "created"  // the whole object
+	Updated  = "updated"  // any other change
+	Deleting = "deleting" // deletionTimestamp was set, finalizers or grace remain
+	Deleted  = "deleted"  // the last word
 
-	Scaled     = "scaled"     // gateway: an update that changes only spec.replicas
-	Paused     = "paused"     // gateway: spec.paused became true
-	Resumed    = "resumed"    // gateway: spec.paused became false
-	Restarted  = "restarted"  // gateway: kubectl rollout restart
-	RolledBack = "rolledback" // gateway: the pod template of an earlier revision
+	Scaled     = "scaled"     // an update that changes only spec.replicas
+	Paused     = "paused"     // spec.paused became true
+	Resumed    = "resumed"    // spec.paused became false
+	Restarted  = "restarted"  // kubectl rollout restart
+	RolledBack = "rolledback" // the pod template of an earlier revision
 
-	Scheduled     = "scheduled"     // scheduler: spec.nodeName
-	Unschedulable = "unschedulable" // scheduler: the PodScheduled condition
-	Preempted     = "preempted"     // scheduler
+	Scheduled     = "scheduled"     // spec.nodeName
+	Unschedulable = "unschedulable" // the PodScheduled condition
+	Preempted     = "preempted"     // the pod makes room for another
 
-	Reported   = "reported"   // agent, custom controllers: a fact, status only
-	Progressed = "progressed" // the object's controller: status
+	Reported   = "reported"   // a fact, status only
+	Progressed = "progressed" // status, by the object's controller
 
-	Joined    = "joined"    // gateway: a node registered
-	Cordoned  = "cordoned"  // gateway: spec.unschedulable changed
-	Lost      = "lost"      // node controller: the node's heartbeats stopped
-	Recovered = "recovered" // node controller: they came back
+	Joined    = "joined"    // a node registered
+	Cordoned  = "cordoned"  // spec.unschedulable changed
+	Lost      = "lost"      // the node's heartbeats stopped
+	Recovered = "recovered" // they came back
 
-	Bound    = "bound"    // volume controller
-	Released = "released" // volume controller
+	Bound    = "bound"    // a volume and a claim found each other
+	Released = "released" // the claim is gone
 
-	Elected = "elected" // bus: a component's leadership; its sequence is the epoch
+	Elected = "elected" // a component's leadership; its sequence is the epoch
 )
+
+// Writer is the kind of component that writes an event type.
+type Writer string
+
+// The writers. WriterAgent stands for all who report facts: a node's agent,
+// and a custom controller about its own resources.
+const (
+	WriterGateway     Writer = "gateway"
+	WriterScheduler   Writer = "scheduler"
+	WriterAgent       Writer = "agent"
+	WriterControllers Writer = "controllers"
+	WriterBus         Writer = "bus"
+)
+
+// Types is the closed vocabulary: each type with its one kind of writer. A
+// publish of another type, or by another writer, is to be refused; the fold
+// itself takes types that it doesn't know (a newer program wrote them).
+var Types = map[string]Writer{
+	Created:  WriterGateway,
+	Updated:  WriterGateway,
+	Deleting: WriterGateway,
+	Deleted:  WriterGateway,
+
+	Scaled:     WriterGateway,
+	Paused:     WriterGateway,
+	Resumed:    WriterGateway,
+	Restarted:  WriterGateway,
+	RolledBack: WriterGateway,
+
+	Scheduled:     WriterScheduler,
+	Unschedulable: WriterScheduler,
+	Preempted:     WriterScheduler,
+
+	Reported:   WriterAgent,
+	Progressed: WriterControllers,
+
+	Joined:    WriterGateway,
+	Cordoned:  WriterGateway,
+	Lost:      WriterControllers,
+	Recovered: WriterControllers,
+
+	Bound:    WriterControllers,
+	Released: WriterControllers,
+
+	Elected: WriterBus,
+}

@@ -1,0 +1,222 @@
+package events
+
+import (
+	"encoding/base64"
+	"reflect"
+	"strconv"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kjson "sigs.k8s.io/json"
+)
+
+// decode reads a value into v, an addressable slot that holds the zero value.
+// Names are case-sensitive and unknown fields are ignored, as in Kubernetes.
+func (s *scanner) decode(sh *shape, v reflect.Value) error {
+	if s.peek() == 'n' {
+		return s.literal("null")
+	}
+	switch sh.sort {
+	case sortStruct:
+		if err := s.open('{'); err != nil {
+			return err
+		}
+		var seen seen
+		for n := 0; ; n++ {
+			key, more, err := s.nextKey(n)
+			if err != nil || !more {
+				return err
+			}
+			f := sh.byName[string(key)]
+			if f == nil {
+				_, err = s.skip()
+			} else if seen.twice(f) {
+				err = s.fail("key %q twice", key)
+			} else {
+				err = s.decode(f.shape, f.of(v))
+			}
+			if err != nil {
+				return err
+			}
+		}
+	case sortPointer:
+		p := reflect.New(sh.elem.typ)
+		if err := s.decode(sh.elem, p.Elem()); err != nil {
+			return err
+		}
+		v.Set(p)
+		return nil
+	case sortList:
+		return s.decodeList(sh, v)
+	case sortStringMap:
+		return s.decodeStringMap(v)
+	case sortMap:
+		return s.decodeMap(sh, v)
+	}
+	return s.decodeScalar(sh, v)
+}
+
+func (s *scanner) decodeList(sh *shape, v reflect.Value) error {
+	if err := s.open('['); err != nil {
+		return err
+	}
+	for n := 0; ; n++ {
+		more, err := s.next(n, ']')
+		if err != nil {
+			return err
+		}
+		if !more {
+			if n == 0 {
+				v.Set(reflect.MakeSlice(sh.typ, 0, 0))
+			}
+			return nil
+		}
+		if n == v.Cap() {
+			v.Grow(1)
+		}
+		v.SetLen(n + 1)
+		if err := s.decode(sh.elem, v.Index(n)); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *scanner) decodeMap(sh *shape, v reflect.Value) error {
+	if err := s.open('{'); err != nil {
+		return err
+	}
+	v.Set(reflect.MakeMap(sh.typ))
+	key := reflect.New(sh.typ.Key()).Elem()
+	slot := reflect.New(sh.elem.typ).Elem()
+	for n := 0; ; n++ {
+		b, more, err := s.nextKey(n)
+		if err != nil || !more {
+			return err
+		}
+		key.SetString(string(b))
+		slot.SetZero()
+		if err := s.decode(sh.elem, slot); err != nil {
+			return err
+		}
+		if v.SetMapIndex(key, slot); v.Len() == n {
+			return s.fail("key %q twice", key)
+		}
+	}
+}
+
+func (s *scanner) decodeStringMap(v reflect.Value) error {
+	if err := s.open('{'); err != nil {
+		return err
+	}
+	m := map[string]string{}
+	*v.Addr().Interface().(*map[string]string) = m
+	for n := 0; ; n++ {
+		b, more, err := s.nextKey(n)
+		if err != nil || !more {
+			return err
+		}
+		key := string(b)
+		var value []byte
+		if s.peek() == 'n' {
+			err = s.literal("null")
+		} else {
+			value, err = s.text()
+		}
+		if err != nil {
+			return err
+		}
+		if m[key] = string(value); len(m) == n {
+			return s.fail("key %q twice", key)
+		}
+	}
+}
+
+func (s *scanner) decodeScalar(sh *shape, v reflect.Value) error {
+	switch sh.sort {
+	case sortString:
+		b, err := s.text()
+		if err != nil {
+			return err
+		}
+		v.SetString(string(b))
+	case sortBytes:
+		b, err := s.text()
+		if err != nil {
+			return err
+		}
+		out := make([]byte, base64.StdEncoding.DecodedLen(len(b)))
+		n, err := base64.StdEncoding.Decode(out, b)
+		if err != nil {
+			return s.fail("%v", err)
+		}
+		v.SetBytes(out[:n])
+	case sortBool:
+		if s.peek() == 't' {
+			v.SetBool(true)
+			return s.literal("true")
+		}
+		v.SetBool(false)
+		return s.literal("false")
+	case sortInt:
+		text, err := s.number()
+		if err != nil {
+			return err
+		}
+		i, err := strconv.ParseInt(string(text), 10, 64)
+		if err != nil || v.OverflowInt(i) {
+			return s.fail("%s is no %s", text, sh.typ)
+		}
+		v.SetInt(i)
+	case sortUint:
+		text, err := s.number()
+		if err != nil {
+			return err
+		}
+		i, err := strconv.ParseUint(string(text), 10, 64)
+		if err != nil || v.OverflowUint(i) {
+			return s.fail("%s is no %s", text, sh.typ)
+		}
+		v.SetUint(i)
+	case sortFloat:
+		text, err := s.number()
+		if err != nil {
+			return err
+		}
+		f, err := strconv.ParseFloat(string(text), 64)
+		if err != nil || v.OverflowFloat(f) {
+			return s.fail("%s is no %s", text, sh.typ)
+		}
+		v.SetFloat(f)
+	case sortTime:
+		b, err := s.text()
+		if err != nil {
+			return err
+		}
+		t, err := time.Parse(time.RFC3339, string(b))
+		if err != nil {
+			return s.fail("%v", err)
+		}
+		v.Addr().Interface().(*metav1.Time).Time = t.Local()
+	default:
+		raw, err := s.skip()
+		if err != nil {
+			return err
+		}
+		return s.decodeOpaque(raw, v)
+	}
+	return nil
+}
+
+// decodeOpaque reads one whole value by the type's own method.
+func (s *scanner) decodeOpaque(raw []byte, v reflect.Value) error {
+	var err error
+	if u, ok := v.Addr().Interface().(interface{ UnmarshalJSON([]byte) error }); ok {
+		err = u.UnmarshalJSON(raw)
+	} else {
+		err = kjson.UnmarshalCaseSensitivePreserveInts(raw, v.Addr().Interface())
+	}
+	if err != nil {
+		return s.fail("%v", err)
+	}
+	return nil
+}
