@@ -25,7 +25,8 @@ type Projection struct {
 	past        past
 	retained    retained
 
-	state *state // the folding goroutine's own
+	state    *state // the folding goroutine's own, as the next
+	forgetAt uint64 // the position from which to forget tombstones, VOLATILE only
 
 	mu       sync.Mutex
 	changes  []Change      // the last ones, in order; bounded by 2×buffer
@@ -34,6 +35,9 @@ type Projection struct {
 	waiters  waiters
 	err      error // why folding stopped
 }
+
+// forgetEvery is how many events of VOLATILE lie between looks at its beginning.
+const forgetEvery = 4096
 
 // Option changes how a projection works.
 type Option func(*Projection)
@@ -95,9 +99,28 @@ func (p *Projection) follow(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("fold after %d: %w", p.state.position, err)
 		}
+		if p.lastValues {
+			if err := p.forget(ctx); err != nil {
+				return err
+			}
+		}
 		p.fold(batch)
 	}
 	return ctx.Err()
+}
+
+// forget drops, once in a while, the tombstones of a log that drops by age.
+func (p *Projection) forget(ctx context.Context) error {
+	if p.state.position < p.forgetAt {
+		return nil
+	}
+	first, _, err := p.log.Range(ctx)
+	if err != nil {
+		return fmt.Errorf("fold after %d: %w", p.state.position, err)
+	}
+	p.state.first, p.forgetAt = first, p.state.position+forgetEvery
+	p.state.dropTombs()
+	return nil
 }
 
 func (p *Projection) stop(err error) {

@@ -82,6 +82,9 @@ func (s *state) next(old *events.Object, e *events.Event) (*events.Object, error
 		return events.Skip(old, e), events.Fenced(e, current)
 	}
 	if e.Prefix == events.PrefixVolatile {
+		if e.Type == events.Deleted && !old.Exists() {
+			return events.Skip(old, e), nil // what it deleted is no longer in the log
+		}
 		e = asLastValue(e)
 	}
 	return events.Fold(old, e)
