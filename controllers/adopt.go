@@ -1,0 +1,104 @@
+package controllers
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
+)
+
+// Selecting is a kind whose objects control children that their selector matches.
+type Selecting struct {
+	Kind
+	// Selector of an object of the kind; nil: none.
+	Selector func(*events.Object) *metav1.LabelSelector
+}
+
+// OfChild maps a change to the controllers of the child before and after; a
+// child without a controller is mapped to itself, if somebody may adopt it.
+func (k Selecting) OfChild(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
+	k.Kind.OfChild(s, c, add)
+	if c.New != nil && ControllerRef(c.New.Meta()) == nil && len(c.New.Meta().GetLabels()) > 0 && c.New.Meta().GetDeletionTimestamp() == nil {
+		if k.adopter(s, c.New) != nil {
+			add(c.New.Key)
+		}
+	}
+}
+
+// Adopt makes the first owner whose selector matches the controller of orphan.
+func (k Selecting) Adopt(s *projections.Snapshot, orphan *events.Object) []Intent {
+	if !orphan.Exists() || ControllerRef(orphan.Meta()) != nil || orphan.Meta().GetDeletionTimestamp() != nil {
+		return nil
+	}
+	owner := k.adopter(s, orphan)
+	if owner == nil {
+		return nil
+	}
+	return []Intent{k.AdoptInto(owner, orphan)}
+}
+
+// AdoptInto makes owner the controller of orphan.
+func (k Selecting) AdoptInto(owner, orphan *events.Object) Intent {
+	value := orphan.Value.DeepCopyObject()
+	m := value.(metav1.Object)
+	m.SetOwnerReferences(append(m.GetOwnerReferences(), k.Ref(owner.Meta())))
+	return Patch(orphan, value)
+}
+
+// Release takes away owner's reference to child, which it doesn't select any more.
+func (k Selecting) Release(owner, child *events.Object) Intent {
+	value := child.Value.DeepCopyObject()
+	m := value.(metav1.Object)
+	var refs []metav1.OwnerReference
+	for _, r := range m.GetOwnerReferences() {
+		if r.UID != owner.Meta().GetUID() {
+			refs = append(refs, r)
+		}
+	}
+	m.SetOwnerReferences(refs)
+	return Patch(child, value)
+}
+
+// Children gives the objects of a resource that owner controls: those that its
+// selector matches, and those that it doesn't any more.
+func (k Selecting) Children(s *projections.Snapshot, owner *events.Object, child Kind, selector labels.Selector) (matching, strangers []*events.Object) {
+	uid := owner.Meta().GetUID()
+	for o := range s.OwnedBy(child.Group, child.Resource, string(uid)) {
+		if ref := ControllerRef(o.Meta()); ref == nil || ref.UID != uid {
+			continue
+		}
+		if selector.Matches(labels.Set(o.Meta().GetLabels())) {
+			matching = append(matching, o)
+		} else {
+			strangers = append(strangers, o)
+		}
+	}
+	return matching, strangers
+}
+
+// Orphans gives the objects in owner's namespace that selector matches and
+// nobody controls. It looks at all of them: use it for a new owner only, later
+// ones come by OfChild.
+func (k Selecting) Orphans(s *projections.Snapshot, owner *events.Object, child Kind, selector labels.Selector) []*events.Object {
+	var orphans []*events.Object
+	for o := range s.List(child.Group, child.Resource, owner.Key.Namespace) {
+		m := o.Meta()
+		if ControllerRef(m) == nil && m.GetDeletionTimestamp() == nil && selector.Matches(labels.Set(m.GetLabels())) {
+			orphans = append(orphans, o)
+		}
+	}
+	return orphans
+}
+
+func (k Selecting) adopter(s *projections.Snapshot, orphan *events.Object) *events.Object {
+	for owner := range s.List(k.Group, k.Resource, orphan.Key.Namespace) {
+		if owner.Meta().GetDeletionTimestamp() != nil {
+			continue
+		}
+		if sel, err := metav1.LabelSelectorAsSelector(k.Selector(owner)); err == nil && !sel.Empty() && sel.Matches(labels.Set(orphan.Meta().GetLabels())) {
+			return owner
+		}
+	}
+	return nil
+}

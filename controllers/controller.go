@@ -1,0 +1,118 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
+)
+
+// Reconciler decides what to do about one object.
+type Reconciler func(ctx context.Context, s *projections.Snapshot, key events.Key) (Result, error)
+
+// Mapper names the keys that a change concerns. Snapshot s is at or after the
+// change. At the start of a leadership each object is seen once, as a change
+// without an event and without Old.
+type Mapper func(s *projections.Snapshot, c projections.Change, add func(events.Key))
+
+// Controller is a declaration: what is watched, what is written, how it is decided.
+type Controller struct {
+	name      string
+	watches   []watch
+	writes    []string
+	reconcile Reconciler
+	workers   int
+}
+
+type watch struct {
+	group, resource string // resource "*": all of them
+	mapper          Mapper
+}
+
+// New declares a controller. name is the service account it acts as in
+// kube-system ("replicaset-controller").
+func New(name string) *Controller { return &Controller{name: name, workers: 8} }
+
+// Name is the name given to New.
+func (c *Controller) Name() string { return c.name }
+
+// For watches the resource whose objects are reconciled.
+func (c *Controller) For(group, resource string) *Controller {
+	return c.Watches(group, resource, Self)
+}
+
+// Owns watches a resource whose objects have a controller of the given kind,
+// and maps them to it.
+func (c *Controller) Owns(group, resource string, owner Kind) *Controller {
+	return c.Watches(group, resource, owner.OfChild)
+}
+
+// Watches maps changes of a resource to keys. Resource "*" (with any group)
+// stands for all resources.
+func (c *Controller) Watches(group, resource string, m Mapper) *Controller {
+	c.watches = append(c.watches, watch{group, resource, m})
+	return c
+}
+
+// Writes declares the event types that the controller appends itself. An append
+// of another type is refused.
+func (c *Controller) Writes(types ...string) *Controller {
+	c.writes = append(c.writes, types...)
+	return c
+}
+
+// Workers sets how many keys are reconciled at once (default 8).
+func (c *Controller) Workers(n int) *Controller {
+	c.workers = n
+	return c
+}
+
+// Reconcile sets the decision.
+func (c *Controller) Reconcile(f Reconciler) *Controller {
+	c.reconcile = f
+	return c
+}
+
+func (c *Controller) mayWrite(t string) bool { return slices.Contains(c.writes, t) }
+
+// Result is what a reconcile wants done.
+type Result struct {
+	Intents []Intent
+	// RequeueAfter asks for another reconcile after that time; 0: only when
+	// something changes.
+	RequeueAfter time.Duration
+	// Quiet asks not to be reconciled for that time whatever changes: a
+	// controller with costly passes over many objects takes several changes at once.
+	Quiet time.Duration
+}
+
+// Do is a Result of intents.
+func Do(intents ...Intent) Result { return Result{Intents: intents} }
+
+type callKey struct{}
+
+type call struct {
+	now     time.Time
+	failure error
+}
+
+// Now is the time of this reconcile.
+func Now(ctx context.Context) time.Time {
+	c, _ := ctx.Value(callKey{}).(call)
+	return c.now
+}
+
+// Failure is the error that stopped this key's previous intents, nil if they
+// were all carried out. Conflicts don't count.
+func Failure(ctx context.Context) error {
+	c, _ := ctx.Value(callKey{}).(call)
+	return c.failure
+}
+
+// WithCall gives the context of a reconcile at a time after a failure (nil: none).
+// The runtime does that; it is exported for tests and backtests.
+func WithCall(ctx context.Context, now time.Time, failure error) context.Context {
+	return context.WithValue(ctx, callKey{}, call{now, failure})
+}

@@ -1,0 +1,95 @@
+package replicaset
+
+import (
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// counts is what a pass over the pods finds.
+type counts struct {
+	active                                 []*events.Object
+	labelled, ready, available, terminated int32
+	nextAvailable                          time.Duration // until a ready pod becomes available; 0: none waits
+}
+
+func count(rs *appsv1.ReplicaSet, pods []*events.Object, now time.Time) counts {
+	var c counts
+	template := labels.Set(rs.Spec.Template.Labels).AsSelectorPreValidated()
+	minReady := time.Duration(rs.Spec.MinReadySeconds) * time.Second
+	for _, o := range pods {
+		pod := o.Value.(*corev1.Pod)
+		if finished(pod) {
+			continue
+		}
+		if pod.DeletionTimestamp != nil {
+			c.terminated++
+			continue
+		}
+		c.active = append(c.active, o)
+		if template.Matches(labels.Set(pod.Labels)) {
+			c.labelled++
+		}
+		since := readySince(pod)
+		if since.IsZero() {
+			continue
+		}
+		c.ready++
+		wait := since.Add(minReady).Sub(now)
+		if minReady == 0 || wait <= 0 {
+			c.available++
+		} else if c.nextAvailable == 0 || wait < c.nextAvailable {
+			c.nextAvailable = wait
+		}
+	}
+	return c
+}
+
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+// readySince is when the pod became ready, zero if it isn't.
+func readySince(pod *corev1.Pod) time.Time {
+	for i := range pod.Status.Conditions {
+		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
+			if c.LastTransitionTime.IsZero() {
+				return time.Unix(1, 0)
+			}
+			return c.LastTransitionTime.Time
+		}
+	}
+	return time.Time{}
+}
+
+func newStatus(rs *appsv1.ReplicaSet, c counts, failure error, now time.Time) appsv1.ReplicaSetStatus {
+	terminating := c.terminated
+	status := appsv1.ReplicaSetStatus{
+		Replicas: int32(len(c.active)), FullyLabeledReplicas: c.labelled, ReadyReplicas: c.ready,
+		AvailableReplicas: c.available, ObservedGeneration: rs.Generation, TerminatingReplicas: &terminating,
+	}
+	had := false
+	for _, cond := range rs.Status.Conditions {
+		if cond.Type == appsv1.ReplicaSetReplicaFailure {
+			had = true
+			if failure == nil {
+				continue
+			}
+			if cond.Reason == "FailedCreate" {
+				cond.Message = failure.Error()
+			}
+		}
+		status.Conditions = append(status.Conditions, cond)
+	}
+	if failure != nil && !had {
+		status.Conditions = append(status.Conditions, failureCondition(failure, now))
+	}
+	return status
+}
+
+func sameStatus(a, b *appsv1.ReplicaSetStatus) bool { return apiequality.Semantic.DeepEqual(a, b) }

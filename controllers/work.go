@@ -1,0 +1,219 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/events"
+)
+
+// work reconciles keys of one controller until the queue is shut down.
+func (t *term) work(ctx context.Context, q *queue, rt http.RoundTripper) {
+	for {
+		k, shutdown := q.keys.Get()
+		if shutdown {
+			return
+		}
+		t.handle(ctx, q, rt, k)
+		q.keys.Done(k)
+	}
+}
+
+// handle is one reconcile and what follows from it.
+func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k events.Key) {
+	if ctx.Err() != nil {
+		return
+	}
+	state, wait := q.begin(k)
+	if wait > 0 {
+		q.keys.AddAfter(k, wait)
+		return
+	}
+	began := t.Clock()
+	result, err := t.decide(WithCall(ctx, began, state.failure), q.controller, k)
+	decided := t.Clock()
+	if err == nil && len(result.Intents) > 0 {
+		env := envelope{manager: q.controller.name, cause: state.cause, traceparent: state.traceparent, epoch: t.epoch, component: t.Component}
+		err = t.carryOut(ctx, q.controller, rt, result.Intents, env)
+	}
+	if t.Observe != nil {
+		t.Observe(Observation{q.controller.name, k, decided.Sub(began), t.Clock().Sub(decided), len(result.Intents), err})
+	}
+	switch {
+	case ctx.Err() != nil:
+	case errors.Is(err, events.ErrConflict) || errors.Is(err, events.ErrExists) ||
+		errors.Is(err, events.ErrVoid) || errors.Is(err, events.ErrNotFound):
+		// Somebody else was first. What he did is folded: look again, with backoff
+		// in case of a cause that looking again doesn't change.
+		q.end(k, 0, nil)
+		q.keys.AddRateLimited(k)
+	case err != nil:
+		q.end(k, result.Quiet, err)
+		q.keys.AddRateLimited(k)
+		level := slog.LevelWarn
+		var refused *APIError
+		if errors.As(err, &refused) && refused.HasCause(corev1.NamespaceTerminatingCause) {
+			level = slog.LevelDebug // it will be deleted soon
+		}
+		t.Logger.Log(ctx, level, "reconcile failed", "controller", q.controller.name, "key", k.String(), "error", err)
+	default:
+		q.end(k, result.Quiet, nil)
+		q.keys.Forget(k)
+		if result.RequeueAfter > 0 {
+			q.keys.AddAfter(k, result.RequeueAfter)
+		}
+	}
+}
+
+// decide calls Reconcile; a panic becomes an error.
+func (t *term) decide(ctx context.Context, c *Controller, k events.Key) (r Result, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			r, err = Result{}, fmt.Errorf("%s panicked at %s: %v\n%s", c.name, k, p, debug.Stack())
+		}
+	}()
+	r, err = c.reconcile(ctx, t.Projection.Snapshot(), k)
+	for _, i := range r.Intents {
+		if err == nil && i.err != nil {
+			err = fmt.Errorf("%s %s: %w", i.Verb, i.Key, i.err)
+		}
+		if err == nil && i.Verb == VerbAppend && !c.mayWrite(i.Type) {
+			err = fmt.Errorf("%w: %s appends %q, which it doesn't declare", events.ErrInvalid, c.name, i.Type)
+		}
+	}
+	return r, err
+}
+
+// carryOut starts intents in order, as many at once as there are slots, and
+// returns when all that were started are folded. After the first failure it
+// starts none, and returns that failure.
+func (t *term) carryOut(ctx context.Context, c *Controller, rt http.RoundTripper, intents []Intent, env envelope) error {
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	var first error
+	var last uint64
+	done := func(seq uint64, err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		last = max(last, seq)
+		if err != nil && first == nil {
+			first = err
+		}
+	}
+	failed := func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return first != nil
+	}
+	for _, i := range intents {
+		select {
+		case t.slots <- struct{}{}:
+		case <-ctx.Done():
+			done(0, ctx.Err())
+		}
+		if failed() {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-t.slots }()
+			done(t.carryOutOne(ctx, c, rt, i, env))
+		})
+	}
+	wg.Wait()
+	if err := t.Projection.WaitFor(ctx, last); err != nil {
+		return err
+	}
+	return first
+}
+
+func (t *term) carryOutOne(ctx context.Context, c *Controller, rt http.RoundTripper, i Intent, env envelope) (uint64, error) {
+	if i.Verb == VerbAppend {
+		return t.append(ctx, c, i, env)
+	}
+	if rt == nil {
+		return 0, fmt.Errorf("%w: %s has no intake to %s %s with", events.ErrInvalid, c.name, i.Verb, i.Key)
+	}
+	a, err := send(ctx, rt, i, env)
+	switch {
+	case i.Verb == VerbDelete && errors.Is(err, events.ErrNotFound):
+		// Gone already; make sure that the snapshot says so, too.
+		return 0, t.waitGone(ctx, i.UID)
+	case err != nil && (errors.Is(err, events.ErrConflict) || errors.Is(err, events.ErrExists) || errors.Is(err, events.ErrNotFound)):
+		return t.lastOn(ctx, i.Key), err
+	case err != nil:
+		return 0, err
+	case a.sequence == 0 && i.Verb == VerbDelete:
+		return 0, t.waitGone(ctx, i.UID)
+	}
+	return a.sequence, nil
+}
+
+// lastOn is the newest decision about an object, which a refused write missed.
+func (t *term) lastOn(ctx context.Context, k events.Key) uint64 {
+	if k.Name == "" {
+		return 0
+	}
+	e, err := t.Bus.Log().Last(ctx, k.Subject())
+	if err != nil {
+		return 0
+	}
+	return e.Sequence
+}
+
+// waitGone returns when the object with the uid is gone or on its way.
+func (t *term) waitGone(ctx context.Context, uid string) error {
+	for {
+		s := t.Projection.Snapshot()
+		if o := s.ByUID(uid); !o.Exists() || o.Meta().GetDeletionTimestamp() != nil {
+			return nil
+		}
+		if err := t.Projection.WaitFor(ctx, s.Position()+1); err != nil {
+			return err
+		}
+	}
+}
+
+// append appends a decision of the controller's own.
+func (t *term) append(ctx context.Context, c *Controller, i Intent, env envelope) (uint64, error) {
+	cause := i.Cause
+	if cause == nil {
+		cause = env.cause
+	}
+	e := &events.Event{
+		Prefix: events.PrefixDecision, Key: i.Key,
+		ID: bus.NewID(), Source: t.Component, Type: i.Type, Time: t.Clock(),
+		Traceparent: env.traceparent, Actor: "system:serviceaccount:kube-system:" + c.name,
+		Cause: cause, Reason: i.Reason, Note: i.Note,
+		IfVersion: i.IfVersion, Epoch: t.epoch, Component: t.Component,
+		ContentType: i.ContentType, Data: i.Data,
+	}
+	seq, err := t.Bus.Log().Append(ctx, bus.Entry{Event: e, Expect: bus.Expect(i.Expect)})
+	if errors.Is(err, events.ErrConflict) {
+		return t.lastOn(ctx, i.Key), err
+	}
+	if err != nil {
+		return 0, fmt.Errorf("append %s to %s: %w", i.Type, i.Key, err)
+	}
+	if err := t.Projection.WaitFor(ctx, seq); err != nil {
+		return seq, err
+	}
+	return seq, t.voided(i, seq)
+}
+
+// voided reports that the fold didn't take the event at seq in: the object
+// moved on before it. Its version tells unless something came after it.
+func (t *term) voided(i Intent, seq uint64) error {
+	o := t.Projection.Snapshot().Get(i.Key)
+	if o.Exists() && o.Version < seq && o.Decision == seq {
+		return fmt.Errorf("append %s to %s: %w: the object had changed", i.Type, i.Key, events.ErrVoid)
+	}
+	return nil
+}
