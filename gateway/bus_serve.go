@@ -1,0 +1,73 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"k8s.io/klog/v2"
+)
+
+// busSubject is what the API listens on; its second token is the caller's identity.
+const busSubject = "api.*.conn"
+
+// ServeBus serves the API over the tunnels of the bus until ctx ends: HTTP/1.1
+// without TLS, authenticated by the subject that was dialled. A connection with
+// an identity that nobody has is closed.
+func (s *Server) ServeBus(ctx context.Context) error {
+	listener, err := s.options.Bus.Listen(ctx, busSubject)
+	if err != nil {
+		return fmt.Errorf("serve the API on the bus: %w", err)
+	}
+	server := &http.Server{
+		Handler:     http.HandlerFunc(s.answerBus),
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return connIdentity(ctx, c) },
+		BaseContext: func(net.Listener) context.Context { return s.base },
+		// An agent keeps its connection between requests; an idle one is dropped late.
+		IdleTimeout: 5 * time.Minute,
+	}
+	stopped := make(chan error, 1)
+	detach := context.AfterFunc(ctx, func() {
+		// Watches never end by themselves: they get a moment, then are cut.
+		grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		err := server.Shutdown(grace)
+		if errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
+		stopped <- err
+	})
+	err = server.Serve(listener)
+	if !detach() {
+		return <-stopped
+	}
+	return errors.Join(err, server.Close())
+}
+
+// connIdentity reads the caller's identity from the subject it dialled.
+func connIdentity(ctx context.Context, c net.Conn) context.Context {
+	u, err := busUser(c.LocalAddr().String())
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "API connection refused", "subject", c.LocalAddr())
+		c.Close()
+		return ctx
+	}
+	return withIdentity(ctx, identity{user: u})
+}
+
+// answerBus passes a request on once the server answers at all.
+func (s *Server) answerBus(w http.ResponseWriter, r *http.Request) {
+	if _, ok := identityFrom(r.Context()); !ok {
+		http.Error(w, "no identity", http.StatusUnauthorized)
+		return
+	}
+	select {
+	case <-s.local.set:
+	case <-r.Context().Done():
+		return
+	}
+	(*s.local.handler.Load()).ServeHTTP(w, r)
+}
