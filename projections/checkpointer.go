@@ -19,13 +19,13 @@ const thin = 8
 // Checkpoints says where a projection's checkpoints are, and when to write them.
 type Checkpoints struct {
 	Blobs bus.Blobs
-	Every uint64 // events between two (default 100,000)
+	Every uint64 // events between two (default 50,000)
 	Keep  int    // newest ones kept (default 3); older ones are thinned out to one in 8
 }
 
 func (c Checkpoints) every() uint64 {
 	if c.Every == 0 {
-		return 100_000
+		return 50_000
 	}
 	return c.Every
 }

@@ -1,8 +1,10 @@
 // Package projections folds the log into tables that anybody can read without
-// a lock, and tells what changed.
+// a lock, tells what changed, and knows the past.
 //
-//	log.Follow ──► state.apply (one goroutine) ──► Snapshot   (O(1), immutable)
-//	                                          └──► Changes    (event, old, new)
+//	log.Follow ──► state.apply (one goroutine) ──► Snapshot     (O(1), immutable)
+//	                    ▲                     └──► Changes      (event, old, new)
+//	                    │ Restore             └──► checkpoints  (every N events)
+//	               checkpoints ──► At, History: any position that is kept
 //
 // What a [Projection] promises:
 //
@@ -10,14 +12,26 @@
 //     never changes. Taking one costs nothing that grows with the state.
 //  2. WaitFor(seq) returns when a Snapshot taken afterwards is at seq or later.
 //  3. Changes yields every event from a position on, in order, with the object
-//     before and after; a reader that falls behind the bounded buffer gets an
-//     error of class events.ErrGone and reads a Snapshot again.
+//     before and after. What is no longer in memory is folded again from the
+//     log, so neither an old position nor a slow reader misses anything within
+//     the history that is kept; with [BufferOnly] it is an error of class
+//     events.ErrGone instead, and the reader reads a Snapshot again.
 //  4. Folding from zero, from a checkpoint and live give the same state, byte
 //     for byte ([Snapshot.Encode]).
 //  5. Void events change nothing; they are counted and seen in Changes.
+//  6. While the log reaches back to its beginning checkpoints are a cache. Once
+//     it is trimmed, the checkpoint at its edge is the beginning: Trim makes
+//     sure that it and another one are readable first, and says so in the log
+//     ([Trimmed]), so that all folds forget the same at the same position.
+//  7. A damaged checkpoint is passed over; one that doesn't belong to the log
+//     is refused.
 //
-// The caller's duty: objects read from a snapshot are shared. Copy before you
-// change one.
+// A projection of VOLATILE ([Volatile]) gives 1, 2, 3 (with BufferOnly) and 5:
+// that log forgets by itself, so two folds of it agree on the objects only.
 //
-// What it doesn't do: it has no side effects, and never appends.
+// The caller's duties: objects read from a snapshot are shared, copy before you
+// change one. Call Restore before Run, and Run once. One process trims.
+//
+// What it doesn't do: it decides nothing, and appends nothing but [Trimmed].
+// Secrets are sealed and opened elsewhere (package sealed).
 package projections

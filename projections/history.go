@@ -13,6 +13,11 @@ import (
 // historySlice is how many changes History yields at once.
 const historySlice = 512
 
+// pastStep is how far before the state asked for another one is kept, after a
+// long fold: who asks for one past position asks for others near it, as the
+// watches do that come back after a restart.
+const pastStep = 2048
+
 // At is the state after the event at position: folded from the nearest older
 // snapshot at hand or checkpoint. A position that the log didn't reach yet is
 // waited for. One older than the history kept is an error of class events.ErrGone.
@@ -40,16 +45,20 @@ func (p *Projection) At(ctx context.Context, position uint64) (*Snapshot, error)
 			return nil, fmt.Errorf("state at %d: %w", position, err)
 		}
 		s.apply(e)
+		if s.position == position-pastStep {
+			p.past.add(&Snapshot{s.freeze()}, p.now())
+		}
 	}
 	out := &Snapshot{s.freeze()}
-	p.past.add(out)
+	p.past.add(out, p.now())
 	return out, nil
 }
 
 // nearby is the newest snapshot in memory that is not after position, or nil.
 func (p *Projection) nearby(position uint64) *Snapshot {
-	best := p.past.nearest(position)
-	if s := p.retained.get(position, p.now()); s != nil {
+	now := p.now()
+	best := p.past.nearest(position, now)
+	if s := p.retained.get(position, now); s != nil {
 		best = s
 	}
 	if s := p.Snapshot(); s.Position() <= position {
@@ -81,7 +90,7 @@ func (p *Projection) base(ctx context.Context, position uint64) (*Snapshot, erro
 			p.logger.Warn("a checkpoint can't be read, trying an older one", "position", stored[i], "error", err)
 			continue
 		}
-		p.past.add(s)
+		p.past.add(s, p.now())
 		return s, nil
 	}
 	switch {

@@ -142,6 +142,9 @@ func (p *Projection) fold(batch []*events.Event) {
 		changes[i] = p.state.apply(e)
 	}
 	snapshot := &Snapshot{p.state.freeze()}
+	now := p.now()
+	p.past.expire(now)
+	p.retained.expire(now)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changes = append(p.changes, changes...)

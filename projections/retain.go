@@ -39,12 +39,10 @@ func (r *retained) add(s *Snapshot, now time.Time, d time.Duration) {
 		return
 	}
 	r.m[s.Position()] = retention{s, until}
+	r.drop(now)
 	first := s.Position()
 	for position, have := range r.m {
-		switch {
-		case !have.until.After(now):
-			delete(r.m, position)
-		case position != s.Position() && (first == s.Position() || have.until.Before(r.m[first].until)):
+		if have.until.Before(r.m[first].until) {
 			first = position
 		}
 	}
@@ -61,4 +59,19 @@ func (r *retained) get(position uint64, now time.Time) *Snapshot {
 		return nil
 	}
 	return have.snapshot
+}
+
+// expire drops what is due.
+func (r *retained) expire(now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.drop(now)
+}
+
+func (r *retained) drop(now time.Time) {
+	for position, have := range r.m {
+		if !have.until.After(now) {
+			delete(r.m, position)
+		}
+	}
 }
