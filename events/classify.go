@@ -1,6 +1,7 @@
 package events
 
 import (
+	"maps"
 	"reflect"
 	"strings"
 
@@ -129,40 +130,58 @@ type change struct {
 // changesBetween lists what differs, in the order of the paths. Objects of
 // different Go types differ in one change without a path.
 func changesBetween(old, new runtime.Object) []change {
-	o, n := tree(old), tree(new)
-	if reflect.TypeOf(old) != reflect.TypeOf(new) || o == nil || n == nil {
-		return []change{{old: o, new: n}}
+	o, n, ok := trees(old, new)
+	if !ok {
+		return []change{{}}
+	}
+	for _, m := range []map[string]any{o, n} {
+		if metadata, ok := m["metadata"].(map[string]any); ok {
+			metadata = maps.Clone(metadata)
+			for _, k := range []string{"managedFields", "resourceVersion", "generation"} {
+				delete(metadata, k)
+			}
+			m["metadata"] = metadata
+		}
 	}
 	var out []change
 	collect(&out, "", o, n)
 	return out
 }
 
-// tree is an object's JSON as maps, without what doesn't count as a change.
-// Only the parts that differ are of interest, but a write through the API costs
-// far more than this.
-func tree(obj runtime.Object) map[string]any {
-	var m map[string]any
-	if u, ok := obj.(*unstructured.Unstructured); ok {
-		m = u.DeepCopy().Object
-	} else {
-		e := encoder{}
-		v := reflect.ValueOf(obj).Elem()
-		if err := e.value(shapeOf(v.Type()), v); err != nil {
-			return nil
-		}
-		s := scanner{data: e.buf}
-		var err error
-		if m, err = s.valueMap(); err != nil {
-			return nil
-		}
-		delete(m, "apiVersion")
-		delete(m, "kind")
+// trees gives two objects as JSON maps, as far as they differ at the top.
+func trees(old, new runtime.Object) (o, n map[string]any, ok bool) {
+	if reflect.TypeOf(old) != reflect.TypeOf(new) {
+		return nil, nil, false
 	}
-	if metadata, ok := m["metadata"].(map[string]any); ok {
-		for _, k := range []string{"managedFields", "resourceVersion", "generation"} {
-			delete(metadata, k)
+	if u, ok := old.(*unstructured.Unstructured); ok {
+		return maps.Clone(u.Object), maps.Clone(new.(*unstructured.Unstructured).Object), true
+	}
+	o, n = map[string]any{}, map[string]any{}
+	ov, nv := reflect.ValueOf(old).Elem(), reflect.ValueOf(new).Elem()
+	sh := shapeOf(ov.Type())
+	for i := range sh.fields {
+		f := &sh.fields[i]
+		if f.name == "apiVersion" || f.name == "kind" || equal(f.shape, f.of(ov), f.of(nv)) {
+			continue
+		}
+		for _, side := range []struct {
+			to map[string]any
+			v  reflect.Value
+		}{{o, f.of(ov)}, {n, f.of(nv)}} {
+			if f.absent(side.v) {
+				continue
+			}
+			e := encoder{}
+			if err := e.value(f.shape, side.v); err != nil {
+				return nil, nil, false
+			}
+			s := scanner{data: e.buf}
+			v, err := s.value()
+			if err != nil {
+				return nil, nil, false
+			}
+			side.to[f.name] = v
 		}
 	}
-	return m
+	return o, n, true
 }

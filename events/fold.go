@@ -26,8 +26,8 @@ func void(format string, args ...any) error { return &Void{Why: fmt.Sprintf(form
 // Epochs concern more than one object and are checked by the projection, which
 // calls Skip for a fenced event.
 //
-// The rules are those of the design's section 2: created needs that there is no
-// object, everything else that there is one; a decision with IfVersion holds
+// The rules are those of the design's section 2: created (and joined with a
+// whole node) needs that there is no object, everything else that there is one; a decision with IfVersion holds
 // only at that version; a fact changes status and nothing else, carries the
 // object's uid and a growing counter, and about a pod comes from its own node.
 func Fold(old *Object, e *Event) (*Object, error) {
@@ -86,7 +86,7 @@ func foldValue(old *Object, e *Event) (runtime.Object, error) {
 		return nil, void("%s was decided at version %d, the object is at %d", e.Type, e.IfVersion, at)
 	}
 	switch {
-	case e.Type == Created:
+	case creates(e):
 		if e.Prefix == PrefixFact {
 			return nil, void("a fact can't create %s", e.Key)
 		}
@@ -94,7 +94,7 @@ func foldValue(old *Object, e *Event) (runtime.Object, error) {
 			return nil, void("%s exists already", e.Key)
 		}
 		if e.ContentType != ContentObject {
-			return nil, void("created carries %q, not a whole object", e.ContentType)
+			return nil, void("%s carries %q, not a whole object", e.Type, e.ContentType)
 		}
 	case e.Prefix == PrefixVolatile && e.ContentType == ContentObject:
 		// VOLATILE keeps the last event of a subject only, so each is whole.
@@ -113,20 +113,34 @@ func foldValue(old *Object, e *Event) (runtime.Object, error) {
 		if err != nil {
 			return nil, err
 		}
-		m, ok := value.(metav1.Object)
-		if !ok {
-			return nil, void("%T has no metadata", value)
-		}
-		if m.GetName() != e.Key.Name || m.GetNamespace() != e.Key.Namespace {
-			return nil, void("the object is %s/%s, the subject says %s", m.GetNamespace(), m.GetName(), e.Key)
-		}
-		return value, nil
+		return matching(value, e.Key)
 	case ContentPatch:
-		return ApplyPatch(old.Value, e.Data)
+		value, err := ApplyPatch(old.Value, e.Data)
+		if err != nil {
+			return nil, err
+		}
+		return matching(value, e.Key)
 	case "":
 		return ApplyPatch(old.Value, []byte("{}"))
 	}
 	return nil, void("unknown content type %q", e.ContentType)
+}
+
+// creates: a node's creation is called joined.
+func creates(e *Event) bool {
+	return e.Type == Created || e.Type == Joined && e.ContentType == ContentObject
+}
+
+// matching gives value if it has the name that the subject says.
+func matching(value runtime.Object, k Key) (runtime.Object, error) {
+	m, ok := value.(metav1.Object)
+	if !ok {
+		return nil, void("%T has no metadata", value)
+	}
+	if m.GetName() != k.Name || m.GetNamespace() != k.Namespace {
+		return nil, void("the object is %s/%s, the subject says %s", m.GetNamespace(), m.GetName(), k)
+	}
+	return value, nil
 }
 
 func foldFact(old *Object, e *Event) (runtime.Object, error) {

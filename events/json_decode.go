@@ -22,12 +22,13 @@ func (s *scanner) decode(sh *shape, v reflect.Value) error {
 			return err
 		}
 		var seen seen
+		next := 0
 		for n := 0; ; n++ {
 			key, more, err := s.nextKey(n)
 			if err != nil || !more {
 				return err
 			}
-			f := sh.byName[string(key)]
+			f := sh.field(key, &next)
 			if f == nil {
 				_, err = s.skip()
 			} else if seen.twice(f) {

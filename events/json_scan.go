@@ -3,6 +3,7 @@ package events
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -89,6 +90,14 @@ func (s *scanner) next(n int, closing byte) (more bool, err error) {
 	return true, nil
 }
 
+// plainByte: bytes of a string that stand for themselves.
+var plainByte = func() (t [256]bool) {
+	for c := ' '; c < utf8.RuneSelf; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // text reads a string, unescaped, with invalid UTF-8 replaced.
 func (s *scanner) text() ([]byte, error) {
 	if s.peek() != '"' {
@@ -97,7 +106,11 @@ func (s *scanner) text() ([]byte, error) {
 	start := s.pos
 	plain, ascii := true, true
 	for i := start + 1; i < len(s.data); i++ {
-		switch c := s.data[i]; {
+		c := s.data[i]
+		if plainByte[c] {
+			continue
+		}
+		switch {
 		case c == '"':
 			s.pos = i + 1
 			if plain && (ascii || utf8.Valid(s.data[start+1:i])) {
@@ -118,6 +131,37 @@ func (s *scanner) text() ([]byte, error) {
 		}
 	}
 	return nil, s.fail("string without end")
+}
+
+// skipText reads over a string.
+func (s *scanner) skipText() error {
+	for i := s.pos + 1; i < len(s.data); i++ {
+		c := s.data[i]
+		switch {
+		case plainByte[c] || c >= utf8.RuneSelf:
+		case c == '"':
+			s.pos = i + 1
+			return nil
+		case c < ' ':
+			return s.fail("control byte in a string")
+		default:
+			i++
+			if i < len(s.data) && s.data[i] == 'u' {
+				for range 4 {
+					if i++; i >= len(s.data) || !isHex(s.data[i]) {
+						return s.fail("bad escape in a string")
+					}
+				}
+			} else if i >= len(s.data) || strings.IndexByte(`"\/bfnrt`, s.data[i]) < 0 {
+				return s.fail("bad escape in a string")
+			}
+		}
+	}
+	return s.fail("string without end")
+}
+
+func isHex(c byte) bool {
+	return c-'0' <= 9 || c-'a' <= 5 || c-'A' <= 5
 }
 
 // literal reads true, false or null.
@@ -174,7 +218,7 @@ func (s *scanner) skip() ([]byte, error) {
 	var err error
 	switch c {
 	case '"':
-		_, err = s.text()
+		err = s.skipText()
 	case '{':
 		err = s.open('{')
 		for n, more := 0, true; err == nil; n++ {

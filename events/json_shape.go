@@ -51,6 +51,22 @@ type field struct {
 	isZeroer  bool
 }
 
+// field finds a field by name. Data mostly comes in the order of the fields:
+// next, where the last search ended, is where this one begins.
+func (sh *shape) field(name []byte, next *int) *field {
+	for i := *next; i < len(sh.fields) && i < *next+4; i++ {
+		if sh.fields[i].name == string(name) {
+			*next = i + 1
+			return &sh.fields[i]
+		}
+	}
+	f := sh.byName[string(name)]
+	if f != nil {
+		*next = f.bit + 1
+	}
+	return f
+}
+
 // of gives the field's slot in the struct v.
 func (f *field) of(v reflect.Value) reflect.Value {
 	if len(f.index) == 1 {

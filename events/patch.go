@@ -118,6 +118,7 @@ func (p *patcher) structure(sh *shape, v reflect.Value, at place) error {
 		return err
 	}
 	var seen seen
+	next := 0
 	for n := 0; ; n++ {
 		key, more, err := p.nextKey(n)
 		if err != nil || !more {
@@ -128,7 +129,7 @@ func (p *patcher) structure(sh *shape, v reflect.Value, at place) error {
 				return err
 			}
 		}
-		f := sh.byName[string(key)]
+		f := sh.field(key, &next)
 		if f == nil {
 			_, err = p.skip()
 		} else if seen.twice(f) {
