@@ -92,6 +92,10 @@ func (s *Store) commit(ctx context.Context, a attempt, e *events.Event, ttl uint
 		}
 		next := s.attempt(a.key)
 		next.fresh = true
+		if next.version() == a.version() { // it would be void again
+			err := fmt.Errorf("%w: %s %s: %v", events.ErrInvalid, e.Type, a.key, change.Void)
+			return change, a, apiError(err, s.storageKey(a.key))
+		}
 		return change, next, errAgain
 	}
 	return change, a, nil

@@ -27,7 +27,8 @@ func (s *Store) Create(ctx context.Context, key string, obj, out runtime.Object,
 	if err != nil {
 		return err
 	}
-	if value, err = s.seal(ctx, k, value, nil); err != nil {
+	sealed, err := s.seal(ctx, k, value, nil)
+	if err != nil {
 		return storage.NewInternalError(err)
 	}
 	for a := s.attempt(k); ; {
@@ -39,14 +40,14 @@ func (s *Store) Create(ctx context.Context, key string, obj, out runtime.Object,
 		if a.object != nil {
 			return storage.NewKeyExistsError(key, 0)
 		}
-		created, err := s.create(ctx, &a, value, ttl)
+		created, err := s.create(ctx, &a, sealed, ttl)
 		if errors.Is(err, errAgain) {
 			continue
 		}
 		if err != nil || out == nil {
 			return err
 		}
-		return s.serve(ctx, created, out)
+		return s.serveWritten(created, value, out)
 	}
 }
 
@@ -62,11 +63,20 @@ func (s *Store) create(ctx context.Context, a *attempt, value runtime.Object, tt
 	return change.New, err
 }
 
+// serveWritten gives an object just written to a registry; value is what was
+// sealed into it.
+func (s *Store) serveWritten(o *events.Object, value, out runtime.Object) error {
+	if s.Sealer == nil {
+		value = o.Value // as the log gives it back
+	}
+	return s.convert.servedInto(value, o.Version, out)
+}
+
 // serve gives a stored object to a registry.
 func (s *Store) serve(ctx context.Context, o *events.Object, out runtime.Object) error {
 	value, _, err := s.open(ctx, o)
 	if err != nil {
-		return storage.NewInternalError(err)
+		return unreadable(err, s.storageKey(o.Key))
 	}
 	return s.convert.servedInto(value, o.Version, out)
 }

@@ -19,9 +19,10 @@ func (s *Store) Delete(
 	if err != nil {
 		return err
 	}
+	unsafe := opts.ExpectTransformOrDecodeError && unsafeDeletion()
 	a := s.attempt(k)
 	for {
-		refused, err := s.mayDelete(ctx, key, a, out, preconditions, validate)
+		refused, err := s.mayDelete(ctx, key, a, out, preconditions, validate, unsafe)
 		if err != nil {
 			return err
 		}
@@ -46,17 +47,28 @@ func (s *Store) Delete(
 		if err != nil {
 			return err
 		}
+		if unsafe {
+			return nil // there is nothing to show
+		}
 		last := *change.Old
 		last.Version = change.Event.Sequence
 		return s.serve(ctx, &last, out)
 	}
 }
 
-// mayDelete says why the object must not be deleted.
-func (s *Store) mayDelete(ctx context.Context, key string, a attempt, like runtime.Object, preconditions *storage.Preconditions, validate storage.ValidateObjectFunc) (refused, err error) {
+// mayDelete says why the object must not be deleted. unsafe: only an object
+// that can't be read may be.
+func (s *Store) mayDelete(ctx context.Context, key string, a attempt, like runtime.Object, preconditions *storage.Preconditions, validate storage.ValidateObjectFunc, unsafe bool) (refused, err error) {
 	have, _, refused, err := s.present(ctx, key, a.object, like, false)
-	if refused != nil || err != nil {
-		return refused, err
+	switch {
+	case refused != nil:
+		return refused, nil
+	case unsafe && err == nil:
+		return storage.NewInvalidObjError(key, "unsafe deletion is for objects that can't be read, and this one can"), nil
+	case unsafe:
+		return validate(ctx, nil), nil
+	case err != nil:
+		return nil, err
 	}
 	if err := preconditions.Check(key, have); err != nil {
 		return err, nil

@@ -58,12 +58,6 @@ func (f *feed) wakeLocked() {
 	f.advanced = make(chan struct{})
 }
 
-func (f *feed) floor() uint64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.from
-}
-
 // read gives the changes after a position, the channel that tells of more, and
 // the number of bookmarks asked for. A position that is no longer kept is ErrGone.
 func (f *feed) read(position uint64) (news []*change, advanced <-chan struct{}, progress uint64, err error) {

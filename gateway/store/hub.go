@@ -24,6 +24,7 @@ type Hub struct {
 	mu    sync.Mutex
 	feeds map[schema.GroupResource]*feed
 	from  uint64 // changes after this position have been sorted
+	old   uint64 // positions below are too old for lists
 	err   error
 }
 
@@ -53,7 +54,7 @@ func (h *Hub) Run(ctx context.Context) error {
 
 func (h *Hub) follow(ctx context.Context) error {
 	sorted := map[*feed][]*change{}
-	for changes, err := range h.projection.Changes(ctx, h.position.Load()) {
+	for changes, err := range h.projection.Changes(ctx, h.position.Load(), projections.BufferOnly()) {
 		if err != nil {
 			return err
 		}
@@ -106,10 +107,16 @@ func (h *Hub) Err() error {
 func (h *Hub) Forget(before uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.from = max(h.from, before)
+	h.from, h.old = max(h.from, before), max(h.old, before)
 	for _, f := range h.feeds {
 		f.forget(before)
 	}
+}
+
+func (h *Hub) forgotten() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.old
 }
 
 func (h *Hub) feed(r schema.GroupResource) *feed {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -51,8 +52,14 @@ func (s *Store) GetList(ctx context.Context, key string, opts storage.ListOption
 	if err != nil {
 		return err
 	}
+	if next != "" {
+		s.Projection.Retain(v.snap, pageLife)
+	}
 	return s.finish(listObj, items, v.position, next, remaining)
 }
+
+// pageLife is how long the state of a list that has more pages is surely kept.
+const pageLife = 5 * time.Minute
 
 // page is what reading a list found besides its items.
 type page struct {
@@ -63,6 +70,7 @@ type page struct {
 
 func (s *Store) readPage(ctx context.Context, v *view, prefix, start string, pred storage.SelectionPredicate, items reflect.Value, item func() runtime.Object) (page, error) {
 	var p page
+	var bad unreadables
 	all := pred.Empty()
 	for o := range v.ascend(prefix, start) {
 		if pred.Limit > 0 && int64(items.Len()) >= pred.Limit {
@@ -79,16 +87,18 @@ func (s *Store) readPage(ctx context.Context, v *view, prefix, start string, pre
 			return p, storage.NewTimeoutError(p.last, "the request ended before its list was read")
 		}
 		if err := s.appendItem(ctx, o, pred, items, item()); err != nil {
-			return p, err
+			if err := bad.add(err, s.resource); err != nil {
+				return p, err
+			}
 		}
 	}
-	return p, nil
+	return p, bad.err(s.resource)
 }
 
 func (s *Store) appendItem(ctx context.Context, o *events.Object, pred storage.SelectionPredicate, items reflect.Value, item runtime.Object) error {
 	value, _, err := s.open(ctx, o)
 	if err != nil {
-		return storage.NewInternalError(fmt.Errorf("unable to transform key %q: %w", s.storageKey(o.Key), err))
+		return unreadable(err, s.storageKey(o.Key))
 	}
 	if err := s.convert.servedInto(value, o.Version, item); err != nil {
 		return err

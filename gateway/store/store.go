@@ -92,7 +92,7 @@ func (s *Store) ReadinessCheck() error { return s.Hub.Err() }
 
 // CompactRevision implements storage.Interface: the position below which lists
 // and watches are too old.
-func (s *Store) CompactRevision() int64 { return int64(s.feed.floor()) }
+func (s *Store) CompactRevision() int64 { return int64(s.Hub.forgotten()) }
 
 // GetCurrentResourceVersion implements storage.Interface.
 func (s *Store) GetCurrentResourceVersion(ctx context.Context) (uint64, error) {

@@ -66,7 +66,8 @@ func (s *Store) tryUpdate(ctx context.Context, key string, a *attempt, destinati
 	if err != nil {
 		return nil, false, err
 	}
-	if value, err = s.seal(ctx, a.key, value, a.object); err != nil {
+	sealed, err := s.seal(ctx, a.key, value, a.object)
+	if err != nil {
 		return nil, false, storage.NewInternalError(err)
 	}
 	life := uint64(0)
@@ -74,13 +75,13 @@ func (s *Store) tryUpdate(ctx context.Context, key string, a *attempt, destinati
 		life = *ttl
 	}
 	if a.object == nil {
-		created, err := s.create(ctx, a, value, life)
+		created, err := s.create(ctx, a, sealed, life)
 		if err != nil {
 			return nil, errors.Is(err, errAgain), err
 		}
-		return nil, false, s.serve(ctx, created, destination)
+		return nil, false, s.serveWritten(created, value, destination)
 	}
-	e, err := s.updated(ctx, a.object, value)
+	e, err := s.updated(a.object, sealed)
 	if err != nil {
 		return nil, false, err
 	}
@@ -101,7 +102,7 @@ func (s *Store) tryUpdate(ctx context.Context, key string, a *attempt, destinati
 	}
 	if s.Volatile { // each event there is whole
 		e.ContentType = events.ContentObject
-		if e.Data, err = events.EncodeObject(value); err != nil {
+		if e.Data, err = events.EncodeObject(sealed); err != nil {
 			return nil, false, err
 		}
 	}
@@ -110,7 +111,7 @@ func (s *Store) tryUpdate(ctx context.Context, key string, a *attempt, destinati
 	if err != nil {
 		return nil, errors.Is(err, errAgain), err
 	}
-	return nil, false, s.serve(ctx, change.New, destination)
+	return nil, false, s.serveWritten(change.New, value, destination)
 }
 
 // present gives the object as the update function sees it: empty if there is
@@ -124,14 +125,14 @@ func (s *Store) present(ctx context.Context, key string, o *events.Object, like 
 	}
 	value, stale, err := s.open(ctx, o)
 	if err != nil {
-		return nil, false, nil, storage.NewInternalError(err)
+		return nil, false, nil, unreadable(err, key)
 	}
 	have = empty(like)
 	return have, stale, nil, s.convert.servedInto(value, o.Version, have)
 }
 
 // updated gives the event that turns old into value; nil if nothing changes.
-func (s *Store) updated(ctx context.Context, old *events.Object, value runtime.Object) (*events.Event, error) {
+func (s *Store) updated(old *events.Object, value runtime.Object) (*events.Event, error) {
 	data, contentType, err := events.Diff(old.Value, value)
 	if err != nil {
 		return nil, err

@@ -31,11 +31,7 @@ func (s *Store) view(ctx context.Context, at int64, opts storage.ListOptions) (*
 	var err error
 	switch {
 	case at > 0:
-		v.position = uint64(at)
-		if v.snap, err = s.reach(ctx, v.position); err != nil {
-			return nil, err
-		}
-		return v, s.turnBack(ctx, v)
+		return v, s.exactly(ctx, v, uint64(at))
 	case opts.Recursive && opts.Predicate.Continue != "":
 		v.snap, err = s.fresh(ctx) // an inconsistent page: the present state
 	default:
@@ -48,17 +44,36 @@ func (s *Store) view(ctx context.Context, at int64, opts storage.ListOptions) (*
 	return v, nil
 }
 
-// turnBack finds what was different at v.position, by the changes since.
+// exactly makes v the state at a position: one that was retained, the present
+// one turned back, or one that is folded again.
+func (s *Store) exactly(ctx context.Context, v *view, position uint64) (err error) {
+	v.position = position
+	if floor := s.Hub.forgotten(); position < floor {
+		return fmt.Errorf("state at %d: kept from %d on: %w", position, floor, events.ErrGone)
+	}
+	if v.snap = s.Projection.Retained(position); v.snap != nil {
+		return nil
+	}
+	if v.snap, err = s.reach(ctx, position); err != nil {
+		return err
+	}
+	if err = s.turnBack(ctx, v); !errors.Is(err, events.ErrGone) {
+		return err
+	}
+	v.then = nil
+	v.snap, err = s.Projection.At(ctx, position)
+	return err
+}
+
+// turnBack finds what was different at v.position, by the changes since that
+// are in memory.
 func (s *Store) turnBack(ctx context.Context, v *view) error {
 	end := v.snap.Position()
 	if v.position == end {
 		return nil
 	}
-	if floor := s.feed.floor(); v.position < floor {
-		return fmt.Errorf("state at %d: kept from %d on: %w", v.position, floor, events.ErrGone)
-	}
 	v.then = map[string]*events.Object{}
-	for changes, err := range s.Projection.Changes(ctx, v.position) {
+	for changes, err := range s.Projection.Changes(ctx, v.position, projections.BufferOnly()) {
 		if err != nil {
 			return err
 		}

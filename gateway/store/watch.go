@@ -231,6 +231,9 @@ func (w *watcher) sendChange(c *change) error {
 		return nil
 	}
 	old, new, err := c.values(w.ctx, w.store, !w.all || c.New == nil)
+	if err != nil && c.New == nil && errors.Is(err, ErrCorrupt) {
+		return deletedUnreadable(err)
+	}
 	if err != nil {
 		return err
 	}
