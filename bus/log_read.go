@@ -1,0 +1,98 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"iter"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+func (l *natsLog) Last(ctx context.Context, subject string) (*events.Event, error) {
+	m, err := l.get(ctx, map[string]any{"last_by_subj": subject})
+	if err != nil {
+		return nil, fmt.Errorf("last event on %s: %w", subject, err)
+	}
+	if err := await(ctx, l.c.durability, l.stream, m.Sequence); err != nil {
+		return nil, unavailable("last event on "+subject, err)
+	}
+	return decode(m.Subject, m.Header, m.Data, m.Sequence, m.Time)
+}
+
+func (l *natsLog) Range(ctx context.Context) (first, last uint64, err error) {
+	gctx, done := l.c.guardAPI(ctx, l.stream)
+	defer done()
+	s, err := l.c.js.Stream(gctx, l.stream)
+	if err != nil {
+		return 0, 0, unavailable("range of "+l.stream, cause(gctx, err))
+	}
+	state := s.CachedInfo().State
+	first, last = state.FirstSeq, state.LastSeq
+	if state.Msgs == 0 {
+		first = last + 1
+	}
+	if err := await(ctx, l.c.durability, l.stream, last); err != nil {
+		return 0, 0, unavailable("range of "+l.stream, err)
+	}
+	return first, last, nil
+}
+
+func (l *natsLog) Trim(ctx context.Context, before uint64) error {
+	gctx, done := l.c.guardAPI(ctx, l.stream)
+	defer done()
+	s, err := l.c.js.Stream(gctx, l.stream)
+	if err == nil && before > 0 {
+		err = s.Purge(gctx, jetstream.WithPurgeSequence(min(before, s.CachedInfo().State.LastSeq+1)))
+	}
+	if err != nil {
+		return unavailable("trim "+l.stream, cause(gctx, err))
+	}
+	return nil
+}
+
+// Read is a Follow that ends at the durable end as of the call.
+func (l *natsLog) Read(ctx context.Context, from uint64, filters ...string) iter.Seq2[*events.Event, error] {
+	return func(yield func(*events.Event, error) bool) {
+		first, last, err := l.Range(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		from = max(from, first)
+		if from > last {
+			return
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		f := &follower{log: l, from: from, end: last, filters: filters}
+		for slice, err := range f.run(ctx) {
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, e := range slice {
+				if !yield(e, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (l *natsLog) Follow(ctx context.Context, from uint64, filters ...string) iter.Seq2[[]*events.Event, error] {
+	return func(yield func([]*events.Event, error) bool) {
+		first, _, err := l.Range(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		if from > 1 && from < first {
+			yield(nil, fmt.Errorf("follow from %d: the log begins at %d: %w", from, first, events.ErrGone))
+			return
+		}
+		f := &follower{log: l, from: max(from, first), filters: filters}
+		f.run(ctx)(yield)
+	}
+}

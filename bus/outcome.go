@@ -1,0 +1,215 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// conflict answers a failed expectation: it is ours if our event is there.
+func (a *acks) conflict(f *inflight, e *apiError) {
+	if e.ErrCode == errWrongLastSequenceInFlight {
+		// Something not yet settled is before us: it may even be ours.
+		a.resolve(f, e)
+		return
+	}
+	seq, last, err := f.log.find(a.c.ctx, f)
+	switch {
+	case err != nil:
+		a.resolve(f, err)
+	case seq > 0:
+		a.stored(f, seq)
+	default:
+		a.finish(f, 0, a.conflicted(f, last))
+	}
+}
+
+func (a *acks) conflicted(f *inflight, last uint64) error {
+	c := &Conflict{Subject: f.subject, Last: last}
+	if f.batch != nil {
+		return fmt.Errorf("batch of %d events that ends with %s: %w", len(f.batch), f.subject, &Conflict{Subject: f.subject})
+	}
+	if f.entry.Expect != nil {
+		c.Expected = *f.entry.Expect
+	}
+	return c
+}
+
+// refused answers any other error of JetStream.
+func (a *acks) refused(f *inflight, e *apiError) {
+	class := events.ErrUnavailable
+	if e.ErrCode == errMaxPayload || e.Code == 400 {
+		class = events.ErrInvalid
+	}
+	a.finish(f, 0, fmt.Errorf("append to %s: %w: not stored: %w", f.subject, class, e))
+}
+
+// resolve learns the outcome of an append whose answer was lost. It looks for
+// the event by its id, and if it isn't there sends it again under an
+// expectation that fails if the first copy comes after all.
+func (a *acks) resolve(f *inflight, why error) {
+	wait := 50 * time.Millisecond
+	for {
+		done, err := a.tryResolve(f)
+		if done {
+			return
+		}
+		if err == nil {
+			err = why
+		}
+		select {
+		case <-a.c.ctx.Done():
+			a.finish(f, 0, fmt.Errorf("append to %s: %w: the outcome could not be learnt: %w", f.subject, events.ErrUnavailable, err))
+			return
+		case <-time.After(wait):
+			wait = min(2*wait, time.Second)
+		}
+	}
+}
+
+func (a *acks) tryResolve(f *inflight) (bool, error) {
+	ctx, cancel := context.WithTimeout(a.c.ctx, ackWait)
+	defer cancel()
+	seq, last, err := f.log.find(ctx, f)
+	if err != nil {
+		if d := (*Denied)(nil); errors.As(err, &d) {
+			a.finish(f, 0, fmt.Errorf("append to %s: %w: the answer was lost and this identity may not read it back", f.subject, events.ErrUnavailable))
+			return true, nil
+		}
+		return false, err
+	}
+	if seq > 0 {
+		a.stored(f, seq)
+		return true, nil
+	}
+	if f.batch != nil {
+		// A batch without its commit stores nothing; one with it is found above.
+		a.finish(f, 0, fmt.Errorf("batch of %d events that ends with %s: %w: not stored, its answer was lost", len(f.batch), f.subject, events.ErrUnavailable))
+		return true, nil
+	}
+	h := maps.Clone(f.header)
+	if f.entry.Expect == nil {
+		h[headerExpect] = []string{strconv.FormatUint(last, 10)}
+	}
+	m, err := a.c.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: f.subject, Header: h, Data: f.data})
+	if err != nil {
+		return false, err
+	}
+	ack, err := parseAck(m)
+	switch {
+	case err != nil:
+		return false, err
+	case ack.Error == nil:
+		a.stored(f, ack.Seq)
+		return true, nil
+	case ack.Error.ErrCode == errWrongLastSequence && f.entry.Expect != nil:
+		seq, last, err := f.log.find(ctx, f)
+		if err != nil {
+			return false, err
+		}
+		if seq > 0 {
+			a.stored(f, seq)
+		} else {
+			a.finish(f, 0, a.conflicted(f, last))
+		}
+		return true, nil
+	case ack.Error.conflict():
+		return false, ack.Error
+	}
+	a.refused(f, ack.Error)
+	return true, nil
+}
+
+// find looks for f's event among the messages of its subject above f.floor, at
+// the stream's leader. seq is 0 when it isn't there; last is the subject's last
+// sequence, 0 when it has no message.
+func (l *natsLog) find(ctx context.Context, f *inflight) (seq, last uint64, err error) {
+	from := f.floor + 1
+	if f.entry.Expect != nil && f.batch == nil {
+		from = *f.entry.Expect + 1
+	}
+	for {
+		m, err := l.get(ctx, map[string]any{"seq": from, "next_by_subj": f.subject})
+		if errors.Is(err, events.ErrNotFound) {
+			break
+		}
+		if err != nil {
+			return 0, 0, err
+		}
+		last = m.Sequence
+		if ids := m.Header["ce-id"]; len(ids) > 0 && ids[0] == f.entry.Event.ID {
+			return m.Sequence, m.Sequence, nil
+		}
+		from = m.Sequence + 1
+	}
+	if last == 0 {
+		m, err := l.get(ctx, map[string]any{"last_by_subj": f.subject})
+		if err == nil {
+			last = m.Sequence
+		} else if !errors.Is(err, events.ErrNotFound) {
+			return 0, 0, err
+		}
+	}
+	return 0, last, nil
+}
+
+// rawMessage is a stored message as the stream's leader gives it.
+type rawMessage struct {
+	Subject  string
+	Sequence uint64
+	Time     time.Time
+	Header   nats.Header
+	Data     []byte
+}
+
+const errNoMessageFound = 10037
+
+// get asks the stream's leader for one message. (Direct reads may be answered
+// by a replica that is behind.)
+func (l *natsLog) get(ctx context.Context, query map[string]any) (rawMessage, error) {
+	body, err := json.Marshal(query)
+	if err != nil {
+		return rawMessage{}, err
+	}
+	subject := "$JS.API.STREAM.MSG.GET." + l.stream
+	gctx, done := l.c.guard(ctx, func(s string) bool { return s == subject })
+	defer done()
+	m, err := l.c.nc.RequestWithContext(gctx, subject, body)
+	if err != nil {
+		return rawMessage{}, unavailable("read from "+l.stream, cause(gctx, err))
+	}
+	var answer struct {
+		Error   *apiError `json:"error"`
+		Message struct {
+			Subject string    `json:"subject"`
+			Seq     uint64    `json:"seq"`
+			Header  []byte    `json:"hdrs"`
+			Data    []byte    `json:"data"`
+			Time    time.Time `json:"time"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return rawMessage{}, fmt.Errorf("read from %s: %w", l.stream, err)
+	}
+	if e := answer.Error; e != nil {
+		if e.ErrCode == errNoMessageFound {
+			return rawMessage{}, fmt.Errorf("read from %s: %w", l.stream, events.ErrNotFound)
+		}
+		return rawMessage{}, unavailable("read from "+l.stream, e)
+	}
+	raw := rawMessage{Subject: answer.Message.Subject, Sequence: answer.Message.Seq, Time: answer.Message.Time, Data: answer.Message.Data}
+	if len(answer.Message.Header) > 0 {
+		if raw.Header, err = nats.DecodeHeadersMsg(answer.Message.Header); err != nil {
+			return rawMessage{}, fmt.Errorf("read sequence %d from %s: %w", raw.Sequence, l.stream, err)
+		}
+	}
+	return raw, nil
+}

@@ -1,0 +1,107 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/events"
+)
+
+// durability is the single server's: a committer for each stream on disk.
+type durability struct {
+	dir        string
+	fast       bool
+	committers map[string]*committer
+}
+
+func (d *durability) Await(stream string, sequence uint64, done func(error)) {
+	c := d.committers[stream]
+	if c == nil || d.fast {
+		done(nil)
+		return
+	}
+	c.await(sequence, done)
+}
+
+func (d *durability) SyncAll(context.Context) error {
+	if d.fast {
+		return nil
+	}
+	return syncFileSystem(d.dir)
+}
+
+func (d *durability) close() error {
+	var first error
+	for _, c := range d.committers {
+		if err := c.close(); err != nil && first == nil {
+			first = err
+		}
+	}
+	return first
+}
+
+// openDurability makes what a run before this one left durable, and checks
+// that nothing is missing of what it had acknowledged.
+func (s *Server) openDurability(ctx context.Context, js jetstream.JetStream) (*durability, error) {
+	d := &durability{dir: s.store, fast: s.options.Durability == Fast, committers: map[string]*committer{}}
+	if err := syncFileSystem(s.store); err != nil {
+		return nil, fmt.Errorf("make the log durable: %w", err)
+	}
+	for _, name := range []string{bus.StreamLog, bus.StreamVolatile} {
+		stream, err := js.Stream(ctx, name)
+		if err != nil {
+			return nil, fmt.Errorf("look at stream %s: %w", name, err)
+		}
+		state := stream.CachedInfo().State
+		m, durable, err := openMark(filepath.Join(s.store, "durable"), name)
+		if err != nil {
+			return nil, err
+		}
+		if state.LastSeq < durable {
+			m.close() //nolint:errcheck // the error below says more
+			return nil, fmt.Errorf("%w: %s ends at %d, but %d had been acknowledged: the disk lost data; restore a backup", events.ErrUnavailable, name, state.LastSeq, durable)
+		}
+		if name == bus.StreamLog && state.NumDeleted > 0 {
+			m.close() //nolint:errcheck // the error below says more
+			return nil, fmt.Errorf("%w: %d events are missing within %s (%d to %d): the disk lost data; restore a backup", events.ErrUnavailable, state.NumDeleted, name, state.FirstSeq, state.LastSeq)
+		}
+		b := &blocks{dir: filepath.Join(s.store, "jetstream", "$G", "streams", name, "msgs")}
+		if err := b.syncAll(); err != nil {
+			return nil, err
+		}
+		d.committers[name] = newCommitter(name, b.sync, m, state.LastSeq, s.options.OnSyncFailure)
+		if err := m.write(state.LastSeq); err != nil {
+			return nil, fmt.Errorf("write the durable mark of %s: %w", name, err)
+		}
+	}
+	return d, nil
+}
+
+// serveDurable answers programs that publish from outside.
+func (s *Server) serveDurable(ctx context.Context, b bus.Bus) error {
+	return b.Serve(ctx, bus.DurableSubject, func(ctx context.Context, m bus.Message) (bus.Message, error) {
+		var r bus.DurableRequest
+		if err := json.Unmarshal(m.Data, &r); err != nil {
+			return bus.Message{}, fmt.Errorf("%w: %w", events.ErrInvalid, err)
+		}
+		if s.options.Cluster != nil || s.options.Durability == Fast {
+			return bus.Message{Data: []byte("delegated")}, nil
+		}
+		if r.Stream == "" {
+			return bus.Message{}, s.durability.SyncAll(ctx)
+		}
+		done := make(chan error, 1)
+		s.durability.Await(r.Stream, r.Sequence, func(err error) { done <- err })
+		select {
+		case err := <-done:
+			return bus.Message{}, err
+		case <-ctx.Done():
+			return bus.Message{}, ctx.Err()
+		}
+	})
+}
