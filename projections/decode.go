@@ -87,7 +87,7 @@ func (d *decoder) state(ctx context.Context) (*state, error) {
 func (s *state) load(o *events.Object) {
 	t, key := s.table(resource{o.Key.Group, o.Key.Resource}), keyOf(o.Key)
 	t.objects.Load(key, o)
-	s.index(t, key, o)
+	s.index(t, key, nil, o)
 }
 
 // table reads one table: the tombstones go to s, the objects are returned, and

@@ -107,9 +107,9 @@ func (s *Snapshot) Resources() iter.Seq2[string, string] {
 func (s *Snapshot) ByUID(uid string) *events.Object {
 	var found *events.Object
 	prefix := uid + "\x00"
-	s.s.uids.Ascend(prefix, func(entry string, k events.Key) bool {
-		if strings.HasPrefix(entry, prefix) {
-			found = s.Get(k)
+	s.s.uids.Ascend(prefix, func(entry string) bool {
+		if named, ok := strings.CutPrefix(entry, prefix); ok {
+			found = s.get(uidKeyed(named))
 		}
 		return false
 	})

@@ -23,12 +23,12 @@ type state struct {
 
 	slots  map[resource]int // where a resource's table is; copied on write
 	tables []*table
-	uids   btree.Map[string, events.Key] // by uidKey
+	uids   btree.Set[string] // of uidKey
 
 	frozen    []*table // the tables as last published
 	dirty     []int    // slots of the tables that changed since
 	uidsDirty bool
-	uidsAs    btree.Map[string, events.Key] // uids as last published
+	uidsAs    btree.Set[string] // uids as last published
 }
 
 type resource struct{ group, resource string }
@@ -137,24 +137,19 @@ func (s *state) table(r resource) *table {
 func (s *state) store(key string, old, next *events.Object, fact bool) {
 	t := s.table(resource{next.Key.Group, next.Key.Resource})
 	switch {
-	case old.Exists() && next.Exists():
-		t.objects.Set(key, next)
-		if !fact && !sameIndexed(old, next) {
-			s.unindex(t, key, old)
-			s.index(t, key, next)
-		}
-	case old.Exists():
-		t.objects.Delete(key)
-		t.tombs.Set(key, next)
-		s.unindex(t, key, old)
 	case next.Exists():
-		if old != nil {
+		if old != nil && !old.Exists() {
 			t.tombs.Delete(key)
 		}
 		t.objects.Set(key, next)
-		s.index(t, key, next)
+	case old.Exists():
+		t.objects.Delete(key)
+		t.tombs.Set(key, next)
 	default:
 		t.tombs.Set(key, next)
+	}
+	if !fact {
+		s.index(t, key, old, next)
 	}
 }
 

@@ -37,6 +37,13 @@ func uidKey(uid string, k events.Key, key string) string {
 	return uid + "\x00" + k.Group + "\x00" + k.Resource + "\x00" + key
 }
 
+// uidKeyed is the inverse of uidKey, without the uid.
+func uidKeyed(entry string) (r resource, key string) {
+	r.group, entry, _ = strings.Cut(entry, "\x00")
+	r.resource, key, _ = strings.Cut(entry, "\x00")
+	return r, key
+}
+
 // indexable reports whether a value can be told from the key that follows it.
 func indexable(value string) bool { return value != "" && strings.IndexByte(value, 0) < 0 }
 
@@ -65,39 +72,45 @@ func (t *table) thaw() *table {
 	return c.freeze()
 }
 
-func (s *state) index(t *table, key string, o *events.Object) {
-	m := o.Meta()
-	if uid := string(m.GetUID()); indexable(uid) {
-		s.uids.Set(uidKey(uid, o.Key, key), o.Key)
+// index replaces old's entries in the indexes by next's; either may not exist.
+func (s *state) index(t *table, key string, old, next *events.Object) {
+	var oldUID, newUID, oldNode, newNode string
+	var oldOwners, newOwners []metav1.OwnerReference
+	if old.Exists() {
+		m := old.Meta()
+		oldUID, oldNode, oldOwners = string(m.GetUID()), nodeOf(old), m.GetOwnerReferences()
+	}
+	if next.Exists() {
+		m := next.Meta()
+		newUID, newNode, newOwners = string(m.GetUID()), nodeOf(next), m.GetOwnerReferences()
+	}
+	if oldUID != newUID {
 		s.uidsDirty = true
+		change(&s.uids, oldUID, newUID, func(uid string) string { return uidKey(uid, next.Key, key) })
 	}
-	for _, owner := range m.GetOwnerReferences() {
-		if indexable(string(owner.UID)) {
-			t.byOwner.Insert(indexKey(string(owner.UID), key))
-		}
+	if oldNode != newNode {
+		change(&t.byNode, oldNode, newNode, func(node string) string { return indexKey(node, key) })
 	}
-	if node := nodeOf(o); indexable(node) {
-		t.byNode.Insert(indexKey(node, key))
+	if slices.EqualFunc(oldOwners, newOwners, func(a, b metav1.OwnerReference) bool { return a.UID == b.UID }) {
+		return
 	}
-}
-
-func (s *state) unindex(t *table, key string, o *events.Object) {
-	m := o.Meta()
-	s.uids.Delete(uidKey(string(m.GetUID()), o.Key, key))
-	s.uidsDirty = true
-	for _, owner := range m.GetOwnerReferences() {
-		t.byOwner.Delete(indexKey(string(owner.UID), key))
+	entry := func(uid string) string { return indexKey(uid, key) }
+	for _, owner := range oldOwners {
+		change(&t.byOwner, string(owner.UID), "", entry)
 	}
-	if node := nodeOf(o); node != "" {
-		t.byNode.Delete(indexKey(node, key))
+	for _, owner := range newOwners {
+		change(&t.byOwner, "", string(owner.UID), entry)
 	}
 }
 
-// sameIndexed reports whether two versions of an object have the same entries.
-func sameIndexed(a, b *events.Object) bool {
-	am, bm := a.Meta(), b.Meta()
-	return am.GetUID() == bm.GetUID() && nodeOf(a) == nodeOf(b) &&
-		slices.EqualFunc(am.GetOwnerReferences(), bm.GetOwnerReferences(), func(x, y metav1.OwnerReference) bool { return x.UID == y.UID })
+// change replaces the entry of one value by that of another.
+func change(index *btree.Set[string], old, next string, entry func(string) string) {
+	if indexable(old) {
+		index.Delete(entry(old))
+	}
+	if indexable(next) {
+		index.Insert(entry(next))
+	}
 }
 
 // nodeOf is the node a pod is bound to.
