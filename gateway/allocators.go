@@ -10,12 +10,13 @@ import (
 	"k8s.io/client-go/kubernetes"
 	api "k8s.io/kubernetes/pkg/apis/core"
 	"k8s.io/kubernetes/pkg/controlplane"
-	"k8s.io/kubernetes/pkg/registry/core/service/allocator"
 	"k8s.io/kubernetes/pkg/registry/core/service/ipallocator"
 	ipcontroller "k8s.io/kubernetes/pkg/registry/core/service/ipallocator/controller"
 	"k8s.io/kubernetes/pkg/registry/core/service/portallocator"
 	portcontroller "k8s.io/kubernetes/pkg/registry/core/service/portallocator/controller"
 	netutils "k8s.io/utils/net"
+
+	"github.com/reckon-project/reckon/gateway/store/nodeports"
 )
 
 // allocators give services their addresses (each an IPAddress object, through
@@ -45,10 +46,11 @@ func (s *Server) newAllocators(c controlplane.CompletedConfig, client *kubernete
 		}
 		a.addresses[one.IPFamily()] = one
 	}
-	nodePorts := s.nodePorts()
-	ports, err := portallocator.New(c.Extra.ServiceNodePortRange, func(max int, spec string, offset int) (allocator.Interface, error) {
-		return nodePorts.over(allocator.NewAllocationMapWithOffset(max, spec, offset)), nil
-	})
+	config, err := c.ControlPlane.StorageFactory.NewConfig(api.Resource("servicenodeportallocations"), &api.RangeAllocation{})
+	if err != nil {
+		return nil, fmt.Errorf("allocate node ports: %w", err)
+	}
+	ports, taken, err := nodeports.New(c.Extra.ServiceNodePortRange, config, s.decorator)
 	if err != nil {
 		return nil, fmt.Errorf("allocate node ports: %w", err)
 	}
@@ -57,7 +59,7 @@ func (s *Server) newAllocators(c controlplane.CompletedConfig, client *kubernete
 	interval := c.Extra.RepairServicesInterval
 	a.repairs = append(a.repairs,
 		ipcontroller.NewRepairIPAddress(interval, client, c.ControlPlane.VersionedInformers.Core().V1().Services(), networking.ServiceCIDRs(), networking.IPAddresses()).RunUntil,
-		portcontroller.NewRepair(interval, client.CoreV1(), client.EventsV1(), c.Extra.ServiceNodePortRange, nodePorts).RunUntil,
+		portcontroller.NewRepair(interval, client.CoreV1(), client.EventsV1(), c.Extra.ServiceNodePortRange, taken).RunUntil,
 	)
 	return a, nil
 }

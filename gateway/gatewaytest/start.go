@@ -35,7 +35,7 @@ func StartOn(t testing.TB, b bus.Bus, dir string, change ...func(*gateway.Option
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
-	c := &Cluster{Bus: b, Log: projections.New(b.Log()), Volatile: projections.New(b.Volatile())}
+	c := &Cluster{Bus: b, Log: projections.New(b.Log()), Volatile: projections.New(b.Volatile(), projections.Volatile())}
 	folding, stopFolding := context.WithCancel(context.Background())
 	var folds errgroup.Group
 	folds.Go(func() error { return c.Log.Run(folding) })
