@@ -1,0 +1,41 @@
+// Command bench measures the whole of Reckon against the limits of its parts
+// and against what it replaces, and prints one line a figure. It asserts nothing.
+//
+//	bench append    durable appends beside etcd's
+//	bench cluster   a control plane with hollow nodes (needs bin/reckon)
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	binary := flag.String("reckon", "bin/reckon", "the binary to measure")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	runs := map[string]func() error{
+		"append":  func() error { return benchAppend(ctx) },
+		"cluster": func() error { return benchCluster(ctx, *binary) },
+	}
+	for _, name := range flag.Args() {
+		run, ok := runs[name]
+		if !ok {
+			fmt.Fprintf(os.Stderr, "bench: %q is neither append nor cluster\n", name)
+			os.Exit(2)
+		}
+		if err := run(); err != nil {
+			fmt.Fprintf(os.Stderr, "bench %s: %v\n", name, err)
+			os.Exit(1)
+		}
+	}
+}
+
+// row prints one figure.
+func row(what, format string, args ...any) {
+	fmt.Printf("%-75s %s\n", what, fmt.Sprintf(format, args...))
+}
