@@ -27,7 +27,7 @@ func TestConformance(t *testing.T) {
 					if c.codecOnly && on.direct {
 						return // the codec decodes nothing there
 					}
-					c.run(t, newFixture(t, on))
+					c.run(t, newFixture(t, on, c.sealed))
 				})
 			}
 		})
@@ -38,6 +38,7 @@ type conformanceCase struct {
 	name         string
 	volatileOnly bool
 	codecOnly    bool
+	sealed       bool // the case needs a transformer
 	run          func(t *testing.T, f *fixture)
 }
 
@@ -69,7 +70,7 @@ var conformance = []conformanceCase{
 		allowUnsafeDeletion(t)
 		storagetesting.RunTestDeleteWithConflictAndMissingExpectedTransformOrDecodeError(t.Context(), t, f.store, f.codec.setFailing)
 	}},
-	{name: "DeleteExpectedTransformError", run: func(t *testing.T, f *fixture) {
+	{name: "DeleteExpectedTransformError", sealed: true, run: func(t *testing.T, f *fixture) {
 		allowUnsafeDeletion(t)
 		storagetesting.RunTestDeleteExpectedTransformOrDecodeError(t.Context(), t, f.store, f.sealer.setFailing)
 	}},
@@ -91,11 +92,12 @@ var conformance = []conformanceCase{
 		storagetesting.RunTestGetListNonRecursive(t.Context(), t, f.increaseRV, f.store)
 	}},
 	plain("GetListRecursivePrefix", storagetesting.RunTestGetListRecursivePrefix),
-	{name: "GetListWithErrorAggregation", run: func(t *testing.T, f *fixture) {
+	{name: "GetListWithErrorAggregation", sealed: true, run: func(t *testing.T, f *fixture) {
 		allowUnsafeDeletion(t)
 		storagetesting.RunTestGetListWithErrorAggregation(t.Context(), t, f.transformed(), errCorrupt)
 	}},
-	{name: "GetListWithoutErrorAggregation", run: func(t *testing.T, f *fixture) {
+	{name: "GetListWithoutErrorAggregation", sealed: true, run: func(t *testing.T, f *fixture) {
+		setUnsafeDeletion(t, false)
 		storagetesting.RunTestGetListWithoutErrorAggregation(t.Context(), t, f.transformed(), errCorrupt)
 	}},
 	{name: "ListContinuation", run: func(t *testing.T, f *fixture) {
@@ -110,21 +112,23 @@ var conformance = []conformanceCase{
 	{name: "ListInconsistentContinuation", run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestListInconsistentContinuation(t.Context(), t, f.store, f.compact)
 	}},
-	{name: "ListResourceVersionMatch", run: func(t *testing.T, f *fixture) {
+	{name: "ListResourceVersionMatch", sealed: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestListResourceVersionMatch(t.Context(), t, f.transformed())
 	}},
-	{name: "GuaranteedUpdate", run: func(t *testing.T, f *fixture) {
+	{name: "GuaranteedUpdate", sealed: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestGuaranteedUpdate(t.Context(), t, namedTransformed{named{f.store}, f.transformed()}, f.checkStored)
 	}},
 	{name: "GuaranteedUpdateWithTTL", volatileOnly: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestGuaranteedUpdateWithTTL(t.Context(), t, f.store)
 	}},
-	{name: "GuaranteedUpdateChecksStoredData", run: func(t *testing.T, f *fixture) {
+	{name: "GuaranteedUpdateChecksStoredData", sealed: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestGuaranteedUpdateChecksStoredData(t.Context(), t, f.transformed())
 	}},
-	plain("GuaranteedUpdateWithConflict", storagetesting.RunTestGuaranteedUpdateWithConflict),
+	{name: "GuaranteedUpdateWithConflict", run: func(t *testing.T, f *fixture) {
+		storagetesting.RunTestGuaranteedUpdateWithConflict(t.Context(), t, relabelled{named{f.store}})
+	}},
 	plain("GuaranteedUpdateWithSuggestionAndConflict", storagetesting.RunTestGuaranteedUpdateWithSuggestionAndConflict),
-	{name: "TransformationFailure", run: func(t *testing.T, f *fixture) {
+	{name: "TransformationFailure", sealed: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestTransformationFailure(t.Context(), t, f.transformed())
 	}},
 	{name: "Stats", run: func(t *testing.T, f *fixture) {
@@ -152,10 +156,10 @@ var conformance = []conformanceCase{
 	plain("DeleteTriggerWatch", storagetesting.RunTestDeleteTriggerWatch),
 	plain("WatchFromNonZero", storagetesting.RunTestWatchFromNonZero),
 	plain("DelayedWatchDelivery", storagetesting.RunTestDelayedWatchDelivery),
-	{name: "WatchError", run: func(t *testing.T, f *fixture) {
+	{name: "WatchError", sealed: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestWatchError(t.Context(), t, f.transformed())
 	}},
-	{name: "WatchWithUnsafeDelete", run: func(t *testing.T, f *fixture) {
+	{name: "WatchWithUnsafeDelete", sealed: true, run: func(t *testing.T, f *fixture) {
 		allowUnsafeDeletion(t)
 		storagetesting.RunTestWatchWithUnsafeDelete(t.Context(), t, f.transformed(), errCorrupt)
 	}},
@@ -173,13 +177,15 @@ var conformance = []conformanceCase{
 	plain("WatchSemantics", storagetesting.RunWatchSemantics),
 	plain("WatchSemanticInitialEventsExtended", storagetesting.RunWatchSemanticInitialEventsExtended),
 	plain("WatchListMatchSingle", storagetesting.RunWatchListMatchSingle),
-	{name: "WatchErrorIsBlockingFurtherEvents", run: func(t *testing.T, f *fixture) {
+	{name: "WatchErrorIsBlockingFurtherEvents", sealed: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunWatchErrorIsBlockingFurtherEvents(t.Context(), t, f.transformed())
 	}},
 }
 
-func allowUnsafeDeletion(t *testing.T) {
-	featuregatetesting.SetFeatureGateDuringTest(t, utilfeature.DefaultFeatureGate, features.AllowUnsafeMalformedObjectDeletion, true)
+func allowUnsafeDeletion(t *testing.T) { setUnsafeDeletion(t, true) }
+
+func setUnsafeDeletion(t *testing.T, allowed bool) {
+	featuregatetesting.SetFeatureGateDuringTest(t, utilfeature.DefaultFeatureGate, features.AllowUnsafeMalformedObjectDeletion, allowed)
 }
 
 // named gives objects the name in their key, as the log requires it, and a
@@ -239,4 +245,21 @@ type namedTransformed struct {
 
 func (n namedTransformed) UpdatePrefixTransformer(modify storagetesting.PrefixTransformerModifier) func() {
 	return n.transformed.UpdatePrefixTransformer(modify)
+}
+
+// relabelled turns an update of the name, which the log doesn't allow, into one
+// of a label: GuaranteedUpdateWithConflict tells its two updates apart by name.
+type relabelled struct{ named }
+
+func (r relabelled) GuaranteedUpdate(ctx context.Context, key string, destination runtime.Object, ignoreNotFound bool,
+	preconditions *storage.Preconditions, update storage.UpdateFunc, cached runtime.Object) error {
+	label := func(input runtime.Object, meta storage.ResponseMeta) (runtime.Object, *uint64, error) {
+		out, ttl, err := update(input, meta)
+		if err == nil {
+			pod := out.(*example.Pod)
+			pod.Labels = map[string]string{"name": pod.Name}
+		}
+		return out, ttl, err
+	}
+	return r.named.GuaranteedUpdate(ctx, key, destination, ignoreNotFound, preconditions, label, cached)
 }

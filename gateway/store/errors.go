@@ -13,7 +13,8 @@ import (
 const (
 	listTooOld  = "The resourceVersion for the provided list is too old."
 	watchTooOld = "The resourceVersion for the provided watch is too old."
-	pageTooOld  = "The provided continue token is too old: the state that its list was read from is no longer kept. " +
+	// Its first clause is what clients know from Kubernetes.
+	pageTooOld = "The provided continue parameter is too old to display a consistent list result: the state is no longer kept. " +
 		"Start the list again, or go on with the token in this answer, which continues in the present state and so " +
 		"may miss or repeat what changed in between."
 	retrySeconds = 1

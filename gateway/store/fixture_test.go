@@ -74,7 +74,7 @@ type fixture struct {
 	volatile   bool
 }
 
-func newFixture(t testing.TB, on setup) *fixture {
+func newFixture(t testing.TB, on setup, sealed bool) *fixture {
 	b := on.bus(t)
 	f := &fixture{log: b.Log(), volatile: on.volatile, sealer: &sealer{}}
 	if on.volatile {
@@ -102,9 +102,12 @@ func newFixture(t testing.TB, on setup) *fixture {
 	o := store.Options{
 		Log: f.log, Projection: f.projection, Hub: f.hub, Volatile: on.volatile,
 		Resource: schema.GroupResource{Resource: "pods"}, ResourcePrefix: "/pods/",
-		Codec: f.codec, Sealer: f.sealer, Now: time.Now,
+		Codec: f.codec, Now: time.Now,
 		NewFunc:     func() runtime.Object { return &example.Pod{} },
 		NewListFunc: func() runtime.Object { return &example.PodList{} },
+	}
+	if sealed {
+		o.Sealer = f.sealer
 	}
 	if on.direct {
 		o.Schemes, o.EncodeVersioner = []*runtime.Scheme{scheme}, examplev1.SchemeGroupVersion

@@ -28,11 +28,11 @@ func (s *Store) objectKey(key string) (events.Key, error) {
 // relative gives the part of a key after the resource prefix, and the key as
 // upstream's storage functions want it.
 func (s *Store) relative(key string, recursive bool) (rel, prepared string, err error) {
-	prepared, err = storage.PrepareKey(s.prefix, key, recursive)
+	prepared, err = storage.PrepareKey(s.prefix+"/", key, recursive)
 	if err != nil {
 		return "", "", err
 	}
-	return strings.TrimPrefix(prepared[len(s.prefix):], "/"), prepared, nil
+	return prepared[len(s.prefix)+1:], prepared, nil
 }
 
 // storageKey is the inverse of objectKey.

@@ -36,6 +36,14 @@ func (s *Store) Watch(ctx context.Context, key string, opts storage.ListOptions)
 	if s.NewFunc == nil && (opts.Predicate.AllowWatchBookmarks || opts.ProgressNotify) {
 		return nil, apierrors.NewInternalError(errors.New("bookmarks need a NewFunc"))
 	}
+	if from == 0 && opts.SendInitialEvents != nil && !*opts.SendInitialEvents {
+		// What is created from now on belongs to the watch.
+		snap, err := s.fresh(ctx)
+		if err != nil {
+			return nil, err
+		}
+		from = snap.Position()
+	}
 	w := &watcher{
 		store: s, rel: rel, recursive: opts.Recursive, from: from,
 		pred: opts.Predicate, all: opts.Predicate.Empty(),
@@ -101,18 +109,7 @@ func statusOf(err error) *metav1.Status {
 // begin sends the state that the watch is to begin with, if it is to.
 func (w *watcher) begin(opts storage.ListOptions) error {
 	send := opts.SendInitialEvents
-	switch {
-	case send == nil && w.from > 0:
-		return nil
-	case send != nil && !*send:
-		if w.from > 0 {
-			return nil
-		}
-		snap, err := w.store.fresh(w.ctx)
-		if err != nil {
-			return err
-		}
-		w.from = snap.Position()
+	if send == nil && w.from > 0 || send != nil && !*send {
 		return nil
 	}
 	snap, err := w.store.notOlder(w.ctx, opts.ResourceVersion)
