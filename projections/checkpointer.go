@@ -84,6 +84,8 @@ func (p *Projection) checkpoint(ctx context.Context, written uint64) uint64 {
 // prune deletes checkpoints that the log no longer reaches back to, and thins
 // out old ones. Those that the log begins with stay: without them it is lost.
 func (p *Projection) prune(ctx context.Context) error {
+	p.tidying.Lock()
+	defer p.tidying.Unlock()
 	first, _, err := p.log.Range(ctx)
 	if err != nil {
 		return err
@@ -131,6 +133,8 @@ func superfluous(stored []uint64, first, every uint64, keep int) []uint64 {
 // a decision about an object not touched since may see one needless Conflict.
 // Only one process may trim at a time. source names who does.
 func (p *Projection) Trim(ctx context.Context, position uint64, source string) (uint64, error) {
+	p.tidying.Lock()
+	defer p.tidying.Unlock()
 	first, _, err := p.log.Range(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("trim: %w", err)

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
@@ -73,6 +74,28 @@ func TestChangesGoOnFromAnyPosition(t *testing.T) {
 	for _, err := range p.Changes(t.Context(), 10, projections.BufferOnly()) {
 		if !errors.Is(err, events.ErrGone) {
 			t.Errorf("BufferOnly from 10: %v", err)
+		}
+	}
+}
+
+// A reader slower than the buffer is served all the same.
+func TestASlowReaderMissesNothing(t *testing.T) {
+	_, p, s := told(t, 120)
+	next, end := uint64(110), uint64(1000)
+	for changes, err := range p.Changes(t.Context(), next) {
+		must(t, err)
+		for _, c := range changes {
+			next++
+			if c.Event.Sequence != next {
+				t.Fatalf("event %d where %d was due", c.Event.Sequence, next)
+			}
+		}
+		for i := 0; i < 300 && uint64(s.n) < end; i++ {
+			s.step()
+			must(t, p.WaitFor(t.Context(), uint64(s.n)))
+		}
+		if next == end {
+			break
 		}
 	}
 }
@@ -315,4 +338,36 @@ func TestAProjectionOfVolatile(t *testing.T) {
 	if err := projections.New(log).Run(ctx); !errors.Is(err, events.ErrGone) {
 		t.Errorf("a log folded from its middle: %v", err)
 	}
+}
+
+// Expiry is seen as deletion, and the name can be used again.
+func TestVolatileObjectsExpire(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := memory.New(time.Now)
+		ctx, cancel := context.WithCancel(t.Context())
+		p := projections.New(b.Volatile(), projections.Volatile())
+		ended := make(chan error)
+		go func() { ended <- p.Run(ctx) }()
+		key := events.Key{Resource: "events", Namespace: "default", Name: "e"}
+		put := func() {
+			_, err := b.Volatile().Append(ctx, bus.Entry{TTL: time.Minute, Event: &events.Event{
+				Prefix: events.PrefixVolatile, Key: key, ID: bus.NewID(), Source: "test", Type: events.Created, Time: time.Now(), ContentType: events.ContentObject,
+				Data: []byte(`{"apiVersion":"v1","kind":"Event","metadata":{"namespace":"default","name":"e","uid":"u"},"message":"hello"}`),
+			}})
+			must(t, err)
+		}
+		for round := range uint64(2) {
+			put()
+			must(t, p.WaitFor(ctx, 2*round+1))
+			if p.Snapshot().Get(key) == nil {
+				t.Fatal("it isn't there")
+			}
+			must(t, p.WaitFor(ctx, 2*round+2)) // the clock goes on until it has expired
+			if p.Snapshot().Get(key) != nil {
+				t.Fatal("it didn't expire")
+			}
+		}
+		cancel()
+		<-ended
+	})
 }

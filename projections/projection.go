@@ -24,6 +24,7 @@ type Projection struct {
 	current     atomic.Pointer[Snapshot]
 	past        past
 	retained    retained
+	tidying     sync.Mutex // held while checkpoints are removed, or relied on to stay
 
 	state    *state // the folding goroutine's own, as the next
 	forgetAt uint64 // the position from which to forget tombstones, VOLATILE only
