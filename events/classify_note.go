@@ -199,7 +199,7 @@ func show(v any) string {
 
 // clip bounds a note and keeps it on one line.
 func clip(s string) string {
-	s = headerText(s)
+	s = oneLine(s)
 	if utf8.RuneCountInString(s) <= maxNote {
 		return s
 	}

@@ -20,11 +20,14 @@ const (
 )
 
 // Header gives the message header; the subject and data travel beside it.
+// Texts are percent-encoded as the CloudEvents binding has it, so no text can
+// end a header line or lose a blank at its ends. ce-envelope is written once
+// there is a second version of the envelope; without it an event is of version 1.
 func (e *Event) Header() Header {
-	h := make(Header, 16)
+	h := make(Header, 20)
 	set := func(k, v string) {
 		if v != "" {
-			h[k] = []string{v}
+			h[k] = []string{escape(v)}
 		}
 	}
 	num := func(k string, n uint64) {
@@ -32,99 +35,148 @@ func (e *Event) Header() Header {
 			h[k] = []string{strconv.FormatUint(n, 10)}
 		}
 	}
+	if EnvelopeVersion > 1 {
+		num("ce-envelope", EnvelopeVersion)
+	}
 	set("ce-specversion", specVersion)
 	set("ce-id", e.ID)
 	set("Nats-Msg-Id", e.ID)
 	set("ce-source", e.Source)
 	set("ce-type", typePrefix+e.Key.Resource+"."+e.Type)
 	set("ce-subject", e.Key.String())
-	set("ce-time", e.Time.UTC().Format(time.RFC3339Nano))
+	h["ce-time"] = []string{e.Time.UTC().Format(time.RFC3339Nano)}
 	set("ce-traceparent", e.Traceparent)
-	set("ce-actor", headerText(e.Actor))
-	set("ce-reason", headerText(e.Reason))
-	set("ce-note", headerText(e.Note))
-	set("ce-why", headerText(e.Why))
+	set("ce-actor", e.Actor)
+	set("ce-reason", e.Reason)
+	set("ce-note", e.Note)
 	set("ce-verb", e.Verb)
 	set("ce-component", e.Component)
 	set("ce-uid", e.UID)
 	num("If-Version", e.IfVersion)
 	num("ce-epoch", e.Epoch)
 	if e.Counter != (Counter{}) {
-		set("ce-counter", fmt.Sprintf("%d.%d", e.Counter.Incarnation, e.Counter.N))
+		h["ce-counter"] = []string{fmt.Sprintf("%d.%d", e.Counter.Incarnation, e.Counter.N)}
 	}
 	if len(e.Cause) > 0 {
-		parts := make([]string, len(e.Cause))
+		var b []byte
 		for i, c := range e.Cause {
-			parts[i] = strconv.FormatUint(c, 10)
+			if i > 0 {
+				b = append(b, ',')
+			}
+			b = strconv.AppendUint(b, c, 10)
 		}
-		set("ce-cause", strings.Join(parts, ","))
+		h["ce-cause"] = []string{string(b)}
 	}
 	set("content-type", e.ContentType)
 	return h
 }
 
-// headerText keeps text within one header line.
-func headerText(s string) string {
-	if !strings.ContainsAny(s, "\r\n") {
-		return strings.TrimSpace(s)
+// plainHeader: bytes that a header value carries as they are.
+func plainHeader(c byte) bool { return c > ' ' && c < 0x7f && c != '%' && c != '"' }
+
+// escape percent-encodes a header value.
+func escape(s string) string {
+	n := 0
+	for i := range len(s) {
+		if !plainHeader(s[i]) {
+			n++
+		}
 	}
-	return strings.TrimSpace(strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ").Replace(s))
+	if n == 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s)+2*n)
+	for i := range len(s) {
+		if c := s[i]; plainHeader(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+		}
+	}
+	return string(b)
+}
+
+// unescape is the inverse of escape; what isn't an encoding stands for itself.
+func unescape(s string) string {
+	if strings.IndexByte(s, '%') < 0 {
+		return s
+	}
+	b := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		if s[i] == '%' && i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			b = append(b, unhex(s[i+1])<<4|unhex(s[i+2]))
+			i += 2
+			continue
+		}
+		b = append(b, s[i])
+	}
+	return string(b)
+}
+
+func unhex(c byte) byte {
+	if c >= 'a' {
+		c -= 'a' - 'A'
+	}
+	return byte(strings.IndexByte(hexDigits, c))
+}
+
+// oneLine puts text on one line.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(s), " ")
 }
 
 // Parse is the inverse of Subject, Header and Data. It refuses what isn't an
 // event (ErrInvalid), and an envelope newer than EnvelopeVersion (*NewerEnvelope).
 func Parse(subject string, h Header, data []byte) (*Event, error) {
-	s, err := ParseSubject(subject)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
-	}
-	get := func(k string) string {
+	raw := func(k string) string {
 		if v := h[k]; len(v) > 0 {
 			return v[0]
 		}
 		return ""
 	}
-	if v := get("ce-envelope"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil || n > EnvelopeVersion {
+	if v := raw("ce-envelope"); v != "" {
+		if n, err := strconv.ParseUint(v, 10, 32); err != nil || n > EnvelopeVersion {
 			return nil, &NewerEnvelope{Version: v}
 		}
 	}
+	s, err := ParseSubject(subject)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
+	}
+	if v := raw("ce-specversion"); v != "" && v != specVersion {
+		return nil, fmt.Errorf("%w: CloudEvents version %q, want %s", ErrInvalid, v, specVersion)
+	}
+	text := func(k string) string { return unescape(raw(k)) }
 	e := &Event{
 		Prefix: s.Prefix, Reporter: s.Reporter, Key: s.Key,
-		ID: get("ce-id"), Source: get("ce-source"), Traceparent: get("ce-traceparent"),
-		Actor: get("ce-actor"), Reason: get("ce-reason"), Note: get("ce-note"), Why: get("ce-why"),
-		Verb: get("ce-verb"), Component: get("ce-component"), UID: get("ce-uid"),
-		ContentType: get("content-type"), Data: data,
+		ID: text("ce-id"), Source: text("ce-source"), Traceparent: text("ce-traceparent"),
+		Actor: text("ce-actor"), Reason: text("ce-reason"), Note: text("ce-note"),
+		Verb: text("ce-verb"), Component: text("ce-component"), UID: text("ce-uid"),
+		ContentType: text("content-type"), Data: data,
 	}
-	t := get("ce-type")
-	if i := strings.LastIndexByte(t, '.'); strings.HasPrefix(t, typePrefix) && i > 0 {
-		e.Type = t[i+1:]
-	} else {
+	t := text("ce-type")
+	i := strings.LastIndexByte(t, '.')
+	if !strings.HasPrefix(t, typePrefix) || i < len(typePrefix) || i == len(t)-1 {
 		return nil, fmt.Errorf("%w: ce-type %q is not %s<resource>.<type>", ErrInvalid, t, typePrefix)
 	}
-	if v := get("ce-time"); v != "" {
+	e.Type = t[i+1:]
+	if v := text("ce-time"); v != "" {
 		if e.Time, err = time.Parse(time.RFC3339Nano, v); err != nil {
 			return nil, fmt.Errorf("%w: ce-time %q is not RFC 3339", ErrInvalid, v)
 		}
 	}
-	for k, p := range map[string]*uint64{"If-Version": &e.IfVersion, "ce-epoch": &e.Epoch} {
-		if v := get(k); v != "" {
-			if *p, err = strconv.ParseUint(v, 10, 64); err != nil {
-				return nil, fmt.Errorf("%w: %s %q is not a sequence", ErrInvalid, k, v)
-			}
+	if err := parseSequence(&e.IfVersion, "If-Version", raw("If-Version")); err != nil {
+		return nil, err
+	}
+	if err := parseSequence(&e.Epoch, "ce-epoch", raw("ce-epoch")); err != nil {
+		return nil, err
+	}
+	if v := raw("ce-counter"); v != "" {
+		if e.Counter, err = parseCounter(v); err != nil {
+			return nil, err
 		}
 	}
-	if v := get("ce-counter"); v != "" {
-		inc, n, ok := strings.Cut(v, ".")
-		var err1, err2 error
-		e.Counter.Incarnation, err1 = strconv.ParseUint(inc, 10, 64)
-		e.Counter.N, err2 = strconv.ParseUint(n, 10, 64)
-		if !ok || err1 != nil || err2 != nil {
-			return nil, fmt.Errorf("%w: ce-counter %q is not <incarnation>.<n>", ErrInvalid, v)
-		}
-	}
-	if v := get("ce-cause"); v != "" {
+	if v := text("ce-cause"); v != "" {
 		for part := range strings.SplitSeq(v, ",") {
 			n, err := strconv.ParseUint(part, 10, 64)
 			if err != nil {
@@ -134,6 +186,27 @@ func Parse(subject string, h Header, data []byte) (*Event, error) {
 		}
 	}
 	return e, nil
+}
+
+func parseSequence(to *uint64, name, v string) (err error) {
+	if v == "" {
+		return nil
+	}
+	if *to, err = strconv.ParseUint(v, 10, 64); err != nil {
+		return fmt.Errorf("%w: %s %q is not a sequence", ErrInvalid, name, v)
+	}
+	return nil
+}
+
+func parseCounter(v string) (c Counter, err error) {
+	inc, n, ok := strings.Cut(v, ".")
+	var err1, err2 error
+	c.Incarnation, err1 = strconv.ParseUint(inc, 10, 64)
+	c.N, err2 = strconv.ParseUint(n, 10, 64)
+	if !ok || err1 != nil || err2 != nil {
+		return Counter{}, fmt.Errorf("%w: ce-counter %q is not <incarnation>.<n>", ErrInvalid, v)
+	}
+	return c, nil
 }
 
 // NewerEnvelope is an event written by a newer version of the program.

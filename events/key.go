@@ -65,8 +65,15 @@ type Subject struct {
 
 // ParseSubject is the inverse of Key.Subject, FactSubject and VolatileSubject.
 func ParseSubject(s string) (Subject, error) {
-	tokens := strings.Split(s, ".")
 	var out Subject
+	var buf [7]string // one more than the longest subject has
+	tokens := buf[:0]
+	for token := range strings.SplitSeq(s, ".") {
+		if len(tokens) == len(buf) {
+			break
+		}
+		tokens = append(tokens, token)
+	}
 	out.Prefix = tokens[0]
 	rest := tokens[1:]
 	switch out.Prefix {
@@ -142,6 +149,9 @@ func EncodeToken(s string) string {
 func DecodeToken(s string) (string, error) {
 	if s == "" {
 		return "", fmt.Errorf("empty token")
+	}
+	if EncodeToken(s) == s { // most tokens: nothing in them to decode
+		return s, nil
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); i++ {
