@@ -110,7 +110,7 @@ var conformance = []conformanceCase{
 		storagetesting.RunTestListContinuationWithFilter(t.Context(), t, f.store, nil)
 	}},
 	{name: "ListInconsistentContinuation", run: func(t *testing.T, f *fixture) {
-		storagetesting.RunTestListInconsistentContinuation(t.Context(), t, f.store, f.compact)
+		storagetesting.RunTestListInconsistentContinuation(t.Context(), t, named{f.store}, f.compact)
 	}},
 	{name: "ListResourceVersionMatch", sealed: true, run: func(t *testing.T, f *fixture) {
 		storagetesting.RunTestListResourceVersionMatch(t.Context(), t, f.transformed())

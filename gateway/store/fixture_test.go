@@ -27,6 +27,7 @@ import (
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/bus/memory"
+	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/gateway/store"
 	"github.com/reckon-project/reckon/projections"
@@ -56,9 +57,25 @@ var setups = []setup{
 	{name: "memory", bus: inMemory},
 	{name: "memory volatile", bus: inMemory, volatile: true},
 	{name: "memory direct", bus: inMemory, direct: true},
+	{name: "server", bus: onServer},
+	{name: "server volatile", bus: onServer, volatile: true},
 }
 
 func inMemory(testing.TB) bus.Bus { return memory.New(time.Now) }
+
+// onServer is an embedded NATS server with file storage.
+func onServer(t testing.TB) bus.Bus {
+	s, err := server.Start(server.Options{Dir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Shutdown)
+	b, err := s.Connect("component:gateway")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
 
 // errCorrupt is a stored form that can't be opened.
 var errCorrupt = fmt.Errorf("bits flipped: %w", store.ErrCorrupt)
