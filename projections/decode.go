@@ -12,10 +12,12 @@ import (
 
 	"github.com/reckon-project/reckon/events"
 	"golang.org/x/sync/errgroup"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 const (
 	decodeChunk = 256     // objects that a worker decodes at once
+	wholeRead   = 1 << 20 // bytes that are made room for at once
 	maxEncoded  = 1 << 28 // bytes of one string or object: more is damage
 )
 
@@ -63,6 +65,9 @@ func (d *decoder) state(ctx context.Context) (*state, error) {
 	workers.SetLimit(runtime.GOMAXPROCS(0))
 	var objects [][]*events.Object
 	for range h.Tables {
+		if d.err != nil {
+			break
+		}
 		read := d.table(s, func(chunk []record) {
 			workers.Go(func() error { return decodeValues(ctx, chunk) })
 		})
@@ -145,8 +150,12 @@ func decodeValues(ctx context.Context, chunk []record) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.Key, err)
 		}
+		m, ok := value.(metav1.Object)
+		if !ok {
+			return fmt.Errorf("%w: %s: %T has no metadata", events.ErrInvalid, o.Key, value)
+		}
+		m.SetResourceVersion(strconv.FormatUint(o.Version, 10))
 		o.Value = value
-		o.Meta().SetResourceVersion(strconv.FormatUint(o.Version, 10))
 	}
 	return nil
 }
@@ -173,6 +182,14 @@ func (d *decoder) bytes() []byte {
 	}
 	if d.err != nil {
 		return nil
+	}
+	if n > wholeRead { // believe a large length only as far as there are bytes
+		b, err := io.ReadAll(io.LimitReader(d.r, int64(n)))
+		if err == nil && uint64(len(b)) < n {
+			err = io.ErrUnexpectedEOF
+		}
+		d.fail(err)
+		return b
 	}
 	b := make([]byte, n)
 	_, err := io.ReadFull(d.r, b)
