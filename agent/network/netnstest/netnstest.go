@@ -124,3 +124,36 @@ func address(link string, p netip.Prefix) error {
 	}
 	return netlink.LinkSetUp(l)
 }
+
+// Attach gives a namespace an interface on a bridge of another one, as a CNI
+// plugin does for a pod.
+func Attach(t testing.TB, node *NS, bridge string, pod *NS, at netip.Prefix, gateway netip.Addr) {
+	t.Helper()
+	n := count.Add(1)
+	host, inner := fmt.Sprintf("vh%d", n), fmt.Sprintf("vp%d", n)
+	node.Must(t, func() error {
+		master, err := netlink.LinkByName(bridge)
+		if err != nil {
+			return err
+		}
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name, attrs.MasterIndex = host, master.Attrs().Index
+		if err := netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: inner, PeerNamespace: netlink.NsFd(pod.handle)}); err != nil {
+			return err
+		}
+		l, err := netlink.LinkByName(host)
+		if err != nil {
+			return err
+		}
+		if err := netlink.LinkSetUp(l); err != nil {
+			return err
+		}
+		return netlink.LinkSetHairpin(l, true)
+	})
+	pod.Must(t, func() error {
+		if err := address(inner, at); err != nil {
+			return err
+		}
+		return netlink.RouteAdd(&netlink.Route{Gw: gateway.AsSlice()})
+	})
+}

@@ -1,0 +1,4 @@
+// Package api asks the Kubernetes API what only it can do for a node: register
+// it, and issue service account tokens. It goes over the bus, so a node needs
+// no open port and no certificate.
+package api

@@ -1,0 +1,88 @@
+package containerd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+
+	"github.com/reckon-project/reckon/agent/cri"
+)
+
+// Stop ends the daemon; its containers go on and are adopted by the next Start.
+func (l Layout) Stop(ctx context.Context) error { return l.stop(ctx) }
+
+// Purge stops and removes all sandboxes and containers, then the daemon, and
+// then everything that it left behind. It starts the daemon when it has to.
+func (l Layout) Purge(ctx context.Context) error {
+	if _, err := os.Stat(l.config()); err == nil {
+		client, err := l.Start(ctx)
+		if err != nil {
+			return fmt.Errorf("start containerd to stop what it runs: %w", err)
+		}
+		err = removeSandboxes(ctx, client)
+		client.Close()
+		if err != nil {
+			return err
+		}
+	}
+	if err := l.stop(ctx); err != nil {
+		return err
+	}
+	if err := Unmount(l.Dir); err != nil {
+		return err
+	}
+	if err := l.RemoveCgroups(l.CgroupPrefix()); err != nil {
+		return err
+	}
+	return errors.Join(os.RemoveAll(filepath.Dir(l.config())), os.RemoveAll(l.shortDir()))
+}
+
+// removeSandboxes retries, because a container that is just being killed can't be removed yet.
+func removeSandboxes(ctx context.Context, client *cri.Client) error {
+	ticker := time.NewTicker(100 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		sandboxes, err := client.List(ctx, "")
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, s := range sandboxes {
+			for _, c := range s.Containers {
+				errs = append(errs, client.StopContainer(ctx, c.Id, 0))
+			}
+			errs = append(errs, client.StopSandbox(ctx, s.Id), client.RemoveSandbox(ctx, s.Id))
+		}
+		if len(sandboxes) == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("remove %d sandboxes: %w", len(sandboxes), errors.Join(append(errs, ctx.Err())...))
+		case <-ticker.C:
+		}
+	}
+}
+
+// Unmount takes away every mount below dir, the deepest first.
+func Unmount(dir string) error {
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(dir))
+	if err != nil {
+		return fmt.Errorf("list the mounts below %s: %w", dir, err)
+	}
+	slices.SortFunc(mounts, func(a, b *mountinfo.Info) int { return strings.Compare(b.Mountpoint, a.Mountpoint) })
+	for _, m := range mounts {
+		if err := unix.Unmount(m.Mountpoint, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("unmount %s: %w", m.Mountpoint, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,226 @@
+package feed
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/events"
+)
+
+// Position orders the feed's messages: by epoch, then by log position.
+type Position struct{ Epoch, Log uint64 }
+
+func (p Position) less(q Position) bool {
+	if p.Epoch != q.Epoch {
+		return p.Epoch < q.Epoch
+	}
+	return p.Log < q.Log
+}
+
+// Change is what one message of the feed meant.
+type Change struct {
+	Pod      *v1.Pod // a pod that shall run, or end if it has a deletionTimestamp
+	Position uint64
+	Gone     []string // uids of pods that are gone
+	// Namespace is set when a config map or secret of it changed.
+	Namespace string
+}
+
+type name struct{ namespace, name string }
+
+type podEntry struct {
+	uid string
+	at  Position
+}
+
+// Store is the state that the feed's messages add up to. It is safe for use by many.
+type Store struct {
+	mu         sync.RWMutex
+	last       map[string]Position // by subject
+	configMaps map[name]*v1.ConfigMap
+	secrets    map[name]*v1.Secret
+	services   map[name]*v1.Service
+	pods       map[name]podEntry
+	extra      map[string]Position // uids that run here and that the feed hasn't named yet
+}
+
+// NewStore makes an empty store. running are the uids of pods that run on the
+// node already.
+func NewStore(running []string) *Store {
+	s := &Store{last: map[string]Position{}, configMaps: map[name]*v1.ConfigMap{}, secrets: map[name]*v1.Secret{},
+		services: map[name]*v1.Service{}, pods: map[name]podEntry{}, extra: map[string]Position{}}
+	for _, uid := range running {
+		s.extra[uid] = Position{}
+	}
+	return s
+}
+
+// Apply takes in one message.
+func (s *Store) Apply(item bus.FeedItem) (Change, error) {
+	at, err := position(item.Header)
+	if err != nil {
+		return Change{}, fmt.Errorf("feed message on %s: %w", item.Subject, err)
+	}
+	tokens := strings.Split(item.Subject, ".")
+	if len(tokens) != 5 {
+		return Change{}, fmt.Errorf("%w: feed subject %s", events.ErrInvalid, item.Subject)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last, ok := s.last[item.Subject]; ok && at.less(last) {
+		return Change{}, nil
+	}
+	s.last[item.Subject] = at
+	key, err := decodeName(tokens[3], tokens[4])
+	if err != nil {
+		return Change{}, err
+	}
+	switch tokens[2] {
+	case "pods":
+		return s.applyPod(key, at, item.Data)
+	case "manifest":
+		return s.applyManifest(item.Data)
+	case "configmaps":
+		return Change{Namespace: key.namespace}, keep(s.configMaps, key, item.Data)
+	case "secrets":
+		return Change{Namespace: key.namespace}, keep(s.secrets, key, item.Data)
+	case "services":
+		return Change{}, keep(s.services, key, item.Data)
+	}
+	return Change{}, nil
+}
+
+func (s *Store) applyPod(key name, at Position, data []byte) (Change, error) {
+	old, known := s.pods[key]
+	if data == nil {
+		delete(s.pods, key)
+		if !known {
+			return Change{}, nil
+		}
+		return Change{Gone: []string{old.uid}}, nil
+	}
+	pod := &v1.Pod{}
+	if err := json.Unmarshal(data, pod); err != nil {
+		return Change{}, fmt.Errorf("%w: feed's pod %s/%s: %v", events.ErrInvalid, key.namespace, key.name, err)
+	}
+	change := Change{Pod: pod, Position: at.Log}
+	if known && old.uid != string(pod.UID) {
+		change.Gone = []string{old.uid} // its name is used again
+	}
+	s.pods[key] = podEntry{string(pod.UID), at}
+	delete(s.extra, string(pod.UID))
+	return change, nil
+}
+
+// Manifest is what the feed says when it was complete for a node.
+type Manifest struct {
+	Position uint64   `json:"position"`
+	Epoch    uint64   `json:"epoch"`
+	Pods     []string `json:"pods"`
+}
+
+func (s *Store) applyManifest(data []byte) (Change, error) {
+	if data == nil {
+		return Change{}, nil
+	}
+	var m Manifest
+	if err := json.Unmarshal(data, &m); err != nil {
+		return Change{}, fmt.Errorf("%w: feed's manifest: %v", events.ErrInvalid, err)
+	}
+	at := Position{m.Epoch, m.Position}
+	var change Change
+	for key, entry := range s.pods {
+		if entry.at.less(at) && !slices.Contains(m.Pods, entry.uid) {
+			delete(s.pods, key)
+			change.Gone = append(change.Gone, entry.uid)
+		}
+	}
+	for uid := range s.extra {
+		if !slices.Contains(m.Pods, uid) {
+			delete(s.extra, uid)
+			change.Gone = append(change.Gone, uid)
+		}
+	}
+	return change, nil
+}
+
+func keep[T any](m map[name]*T, key name, data []byte) error {
+	if data == nil {
+		delete(m, key)
+		return nil
+	}
+	value := new(T)
+	if err := json.Unmarshal(data, value); err != nil {
+		return fmt.Errorf("%w: feed's object %s/%s: %v", events.ErrInvalid, key.namespace, key.name, err)
+	}
+	m[key] = value
+	return nil
+}
+
+func position(h events.Header) (Position, error) {
+	get := func(key string) (uint64, error) {
+		v := h[key]
+		if len(v) == 0 {
+			return 0, nil
+		}
+		return strconv.ParseUint(v[0], 10, 64)
+	}
+	epoch, err := get("reckon-epoch")
+	if err != nil {
+		return Position{}, fmt.Errorf("%w: epoch: %v", events.ErrInvalid, err)
+	}
+	log, err := get("reckon-position")
+	if err != nil {
+		return Position{}, fmt.Errorf("%w: position: %v", events.ErrInvalid, err)
+	}
+	return Position{epoch, log}, nil
+}
+
+func decodeName(namespace, n string) (name, error) {
+	ns, err := events.DecodeToken(namespace)
+	if err != nil {
+		return name{}, err
+	}
+	if ns == "_" {
+		ns = ""
+	}
+	n, err = events.DecodeToken(n)
+	return name{ns, n}, err
+}
+
+// ConfigMap gives a config map of the feed.
+func (s *Store) ConfigMap(namespace, n string) (*v1.ConfigMap, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o, ok := s.configMaps[name{namespace, n}]
+	return o, ok
+}
+
+// Secret gives a secret of the feed.
+func (s *Store) Secret(namespace, n string) (*v1.Secret, bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o, ok := s.secrets[name{namespace, n}]
+	return o, ok
+}
+
+// Services gives a namespace's services, sorted by name.
+func (s *Store) Services(namespace string) []*v1.Service {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var out []*v1.Service
+	for key, o := range s.services {
+		if key.namespace == namespace {
+			out = append(out, o)
+		}
+	}
+	slices.SortFunc(out, func(a, b *v1.Service) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}

@@ -1,0 +1,38 @@
+package integration
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"syscall"
+	"testing"
+)
+
+const inside = "RECKON_TEST_NETNS"
+
+// TestMain runs the tests in a network namespace of their own: bridges,
+// addresses and iptables chains that they make go with it.
+func TestMain(m *testing.M) {
+	for _, part := range []string{"containerd", "runc", "ip", "/bin/busybox", "/usr/lib/cni/bridge"} {
+		if _, err := exec.LookPath(part); err != nil {
+			fmt.Fprintf(os.Stderr, "%s is missing: apt-get install containerd runc containernetworking-plugins iproute2 busybox-static\n", part)
+			os.Exit(1)
+		}
+	}
+	if os.Getenv(inside) == "" {
+		cmd := exec.Command(os.Args[0], os.Args[1:]...)
+		cmd.Env = append(os.Environ(), inside+"=1")
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+		if err := cmd.Run(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "bring up the loopback: %v: %s\n", err, out)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}

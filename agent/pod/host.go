@@ -1,0 +1,56 @@
+package pod
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
+
+	"github.com/reckon-project/reckon/agent/report"
+	"github.com/reckon-project/reckon/agent/runtime"
+	"github.com/reckon-project/reckon/agent/volume"
+)
+
+// Host is what the pods of a node share.
+type Host struct {
+	Node         string
+	Runtime      runtime.Runtime
+	Volumes      Volumes
+	Objects      Objects
+	Reports      Reporter
+	Clock        clock.WithTickerAndDelayedExecution
+	Log          *slog.Logger
+	Dir          string // pods' own files: logs, /etc/hosts, termination messages; "" keeps none
+	CgroupPrefix string // "" leaves the runtime's default
+	DNS          DNS
+	HostIPs      []string
+	Allocatable  v1.ResourceList
+	// RemoveCgroup removes a pod's cgroup once it is empty; nil: there are none.
+	RemoveCgroup func(path string) error
+	// OldRuntime says that the runtime ignores user namespaces: pods that ask for one are refused.
+	OldRuntime bool
+	// Settle is how long a report that nobody waits for may wait for the next one (0: 1 s).
+	Settle time.Duration
+}
+
+// Volumes prepares what a pod mounts.
+type Volumes interface {
+	// Mount makes all of the pod's volumes ready and gives their paths by
+	// volume name. It may be called again at any time and then updates them.
+	Mount(ctx context.Context, pod *v1.Pod) (map[string]volume.Mounted, error)
+	// Unmount takes them all away.
+	Unmount(ctx context.Context, uid string) error
+}
+
+// Reporter takes what a pod's worker has to tell.
+type Reporter interface {
+	Report(report.Fact)
+}
+
+// DNS is what pods resolve names with.
+type DNS struct {
+	Servers []string
+	Domain  string // "cluster.local"
+}

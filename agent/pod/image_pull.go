@@ -1,0 +1,132 @@
+package pod
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// The reasons a container waits for, as Kubernetes names them.
+const (
+	reasonCreating       = "ContainerCreating"
+	reasonInitializing   = "PodInitializing"
+	reasonErrPull        = "ErrImagePull"
+	reasonPullBackOff    = "ImagePullBackOff"
+	reasonNeverPull      = "ErrImageNeverPull"
+	reasonInvalidName    = "InvalidImageName"
+	reasonConfigError    = "CreateContainerConfigError"
+	reasonCreateError    = "CreateContainerError"
+	reasonRunError       = "RunContainerError"
+	reasonCrashLoop      = "CrashLoopBackOff"
+	reasonPostStart      = "PostStartHookError"
+	reasonSandboxChanged = "SandboxChanged"
+)
+
+// waitError says why a container can't start yet.
+type waitError struct {
+	reason, message string
+	retry           time.Duration // when to try again; 0: when something changes, or after a while
+	event           string        // the event's reason; "" reports none
+}
+
+func (e *waitError) Error() string { return e.reason + ": " + e.message }
+
+// ensureImage makes a container's image present, as its pull policy says.
+func (w *Worker) ensureImage(ctx context.Context, pod *v1.Pod, c *v1.Container, sandbox *cri.PodSandboxConfig) (*cri.Image, *waitError) {
+	if strings.TrimSpace(c.Image) == "" || strings.ContainsAny(c.Image, " \t\n") {
+		return nil, &waitError{reason: reasonInvalidName, message: fmt.Sprintf("Failed to apply default image tag %q: couldn't parse image name", c.Image), event: "InspectFailed"}
+	}
+	image, err := w.host.Runtime.ImageStatus(ctx, c.Image)
+	if err != nil {
+		return nil, &waitError{reason: "ImageInspectError", message: fmt.Sprintf("Failed to inspect image %q: %v", c.Image, err), event: "InspectFailed", retry: firstDelay}
+	}
+	if image != nil && c.ImagePullPolicy != v1.PullAlways {
+		w.note("Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))
+		return image, nil
+	}
+	if image == nil && c.ImagePullPolicy == v1.PullNever {
+		return nil, &waitError{reason: reasonNeverPull, message: fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image), event: reasonNeverPull, retry: firstDelay}
+	}
+	b := w.pullBackoff(c.Image)
+	now := w.host.Clock.Now()
+	if wait := b.until.Sub(now); wait > 0 {
+		return nil, &waitError{reason: reasonPullBackOff, message: fmt.Sprintf("Back-off pulling image %q: %s", c.Image, b.message), event: "BackOff", retry: wait}
+	}
+	w.note("Pulling", fmt.Sprintf("Pulling image %q", c.Image))
+	if err := w.pull(ctx, pod, c.Image, sandbox); err != nil {
+		b.delay = min(max(2*b.delay, firstDelay), longestDelay)
+		b.until = w.host.Clock.Now().Add(b.delay)
+		b.message = fmt.Sprintf("%s: %v", reasonErrPull, err)
+		return nil, &waitError{reason: reasonErrPull, message: err.Error(), event: "Failed", retry: b.delay}
+	}
+	delete(w.pulls, c.Image)
+	if image, err = w.host.Runtime.ImageStatus(ctx, c.Image); err != nil || image == nil {
+		return nil, &waitError{reason: reasonErrPull, message: fmt.Sprintf("image %q was pulled and is not there: %v", c.Image, err), event: "Failed", retry: firstDelay}
+	}
+	w.note("Pulled", fmt.Sprintf("Successfully pulled image %q in %s", c.Image, w.host.Clock.Since(now).Round(time.Millisecond)))
+	return image, nil
+}
+
+type pullBackoff struct {
+	delay   time.Duration
+	until   time.Time
+	message string
+}
+
+func (w *Worker) pullBackoff(image string) *pullBackoff {
+	b, ok := w.pulls[image]
+	if !ok {
+		b = &pullBackoff{}
+		w.pulls[image] = b
+	}
+	return b
+}
+
+// pull tries the pod's credentials for the registry one after the other.
+func (w *Worker) pull(ctx context.Context, pod *v1.Pod, image string, sandbox *cri.PodSandboxConfig) error {
+	var err error
+	for _, auth := range append(w.credentials(pod, image), nil) {
+		if err = w.host.Runtime.PullImage(ctx, image, auth, sandbox); err == nil || ctx.Err() != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// credentials gives what the pod's imagePullSecrets say about the image's registry.
+func (w *Worker) credentials(pod *v1.Pod, image string) []*cri.AuthConfig {
+	var out []*cri.AuthConfig
+	for _, ref := range pod.Spec.ImagePullSecrets {
+		secret, ok := w.host.Objects.Secret(pod.Namespace, ref.Name)
+		if !ok {
+			continue
+		}
+		var config struct {
+			Auths map[string]struct{ Username, Password, Auth string }
+		}
+		data := secret.Data[v1.DockerConfigJsonKey]
+		if old, ok := secret.Data[v1.DockerConfigKey]; ok {
+			data = []byte(`{"auths":` + string(old) + `}`)
+		}
+		if json.Unmarshal(data, &config) != nil {
+			continue
+		}
+		for server, auth := range config.Auths {
+			server = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(server, "https://"), "http://"), "/")
+			if !strings.HasPrefix(image, strings.TrimSuffix(server, "/v1")+"/") && !(strings.Contains(server, "docker.io") && !strings.Contains(strings.SplitN(image, "/", 2)[0], ".")) {
+				continue
+			}
+			if plain, err := base64.StdEncoding.DecodeString(auth.Auth); err == nil && auth.Username == "" {
+				auth.Username, auth.Password, _ = strings.Cut(string(plain), ":")
+			}
+			out = append(out, &cri.AuthConfig{Username: auth.Username, Password: auth.Password})
+		}
+	}
+	return out
+}

@@ -1,0 +1,172 @@
+package pod
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+)
+
+// advance takes a pod that shall run as far as it goes now: volumes, sandbox,
+// init containers, containers. It says when to look again (0: at an event).
+func (w *Worker) advance(ctx, pctx context.Context) (time.Duration, error) {
+	if over := w.overDeadline(); over {
+		w.final, w.reason, w.message = v1.PodFailed, "DeadlineExceeded", "Pod was active on the node longer than the specified deadline"
+		w.note("DeadlineExceeded", w.message)
+		return 0, w.end(ctx)
+	}
+	if w.isOver() {
+		return 0, w.end(ctx)
+	}
+	if why := w.refuse(); why != "" {
+		w.final, w.reason, w.message = v1.PodFailed, "UnexpectedAdmissionError", why
+		return 0, w.end(ctx)
+	}
+	if w.started.IsZero() {
+		w.started = w.host.Clock.Now()
+		w.settleReport()
+	}
+	if err := w.ready(ctx); err != nil {
+		return 0, err
+	}
+	w.clearLeftovers(ctx)
+	wait, err := w.startContainers(ctx, pctx)
+	if left := w.untilDeadline(); left > 0 {
+		wait = earliest(wait, left)
+	}
+	return wait, err
+}
+
+// ready brings up the pod's files, volumes and sandbox.
+func (w *Worker) ready(ctx context.Context) error {
+	if w.host.Dir != "" && w.volumes == nil {
+		for _, dir := range []string{filesDir(w.host.Dir, w.uid), LogDir(w.host.Dir, w.pod)} {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.mount(ctx); err != nil {
+		return err
+	}
+	if w.sandboxReady() {
+		if w.config == nil {
+			w.config = w.host.sandboxConfig(w.pod, w.sandbox.Metadata.Attempt)
+		}
+		return nil
+	}
+	return w.runSandbox(ctx)
+}
+
+// mount makes the volumes ready, and later brings them up to date. Containers
+// go on with what they have if that fails.
+func (w *Worker) mount(ctx context.Context) error {
+	w.mu.Lock()
+	stale := w.stale
+	w.stale = false
+	w.mu.Unlock()
+	if w.volumes != nil && !stale {
+		return nil
+	}
+	volumes, err := w.host.Volumes.Mount(ctx, w.withAddresses())
+	switch {
+	case err == nil:
+		w.volumes = volumes
+		return nil
+	case w.volumes != nil:
+		w.host.Log.Info("volumes stay as they are", "pod", w.pod.Namespace+"/"+w.pod.Name, "err", err)
+		return nil
+	}
+	w.note("FailedMount", strings.ReplaceAll(err.Error(), "\n", "; "))
+	return fmt.Errorf("prepare the volumes of %s/%s: %w", w.pod.Namespace, w.pod.Name, err)
+}
+
+func (w *Worker) sandboxReady() bool {
+	return w.sandbox != nil && w.sandbox.State == cri.PodSandboxState_SANDBOX_READY
+}
+
+// runSandbox makes the sandbox anew. What was in an earlier one is stopped.
+func (w *Worker) runSandbox(ctx context.Context) error {
+	attempt := uint32(0)
+	if w.sandbox != nil {
+		attempt = w.sandbox.Metadata.Attempt + 1
+		w.note(reasonSandboxChanged, "Pod sandbox changed, it will be killed and re-created.")
+		if err := w.host.Runtime.StopSandbox(ctx, w.sandbox.Id); err != nil {
+			return err
+		}
+		w.markDirty()
+		if _, err := w.observe(ctx); err != nil {
+			return err
+		}
+	}
+	config := w.host.sandboxConfig(w.pod, attempt)
+	id, err := w.host.Runtime.RunSandbox(ctx, config)
+	if err != nil {
+		w.markDirty()
+		w.note("FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err))
+		return err
+	}
+	w.config = config
+	w.sandboxes = append([]string{id}, w.sandboxes...)
+	return w.seeSandbox(ctx, id)
+}
+
+// refuse says why this node can't run the pod at all.
+func (w *Worker) refuse() string {
+	if w.host.OldRuntime && w.pod.Spec.HostUsers != nil && !*w.pod.Spec.HostUsers && w.sandbox == nil {
+		return "Pod was rejected: user namespaces (hostUsers: false) need containerd 2.0 or newer on this node"
+	}
+	return ""
+}
+
+// isOver reports whether nothing of the pod will be started again.
+func (w *Worker) isOver() bool {
+	if p := w.previous.Phase; p == v1.PodSucceeded || p == v1.PodFailed {
+		return true
+	}
+	for _, c := range w.containers {
+		if c.kind == initial && c.exited() && !c.succeeded() && !c.restarts(&w.pod.Spec) {
+			return true
+		}
+	}
+	for _, c := range w.containers {
+		if c.kind == regular && (!c.exited() || c.restarts(&w.pod.Spec)) {
+			return false
+		}
+	}
+	return len(w.containers) > 0
+}
+
+func (w *Worker) untilDeadline() time.Duration {
+	if w.pod.Spec.ActiveDeadlineSeconds == nil || w.started.IsZero() {
+		return 0
+	}
+	return max(w.started.Add(time.Duration(*w.pod.Spec.ActiveDeadlineSeconds)*time.Second).Sub(w.host.Clock.Now()), time.Millisecond)
+}
+
+func (w *Worker) overDeadline() bool {
+	d := w.pod.Spec.ActiveDeadlineSeconds
+	return d != nil && !w.started.IsZero() && w.host.Clock.Since(w.started) >= time.Duration(*d)*time.Second
+}
+
+// clearLeftovers removes attempts that nobody asks for any more.
+func (w *Worker) clearLeftovers(ctx context.Context) {
+	for _, id := range w.leftovers {
+		if err := w.host.Runtime.RemoveContainer(ctx, id); err != nil && !errors.Is(err, context.Canceled) {
+			w.host.Log.Debug("an old container stays for now", "id", id, "err", err)
+		}
+	}
+	w.leftovers = nil
+}
+
+// withAddresses gives the pod with the addresses that it has now.
+func (w *Worker) withAddresses() *v1.Pod {
+	pod := *w.pod
+	pod.Status = *w.status()
+	return &pod
+}

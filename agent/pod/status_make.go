@@ -1,0 +1,210 @@
+package pod
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// view is what a pod's status is made of.
+type view struct {
+	pod        *v1.Pod
+	previous   *v1.PodStatus // for times of transition
+	hostIPs    []string
+	podIPs     []string
+	sandbox    bool // there is a sandbox and it is ready
+	containers []*container
+	started    time.Time
+	now        time.Time
+	// final forces the phase of a pod that ends otherwise than by its containers.
+	final   v1.PodPhase
+	reason  string
+	message string
+	ended   bool // everything was stopped for good
+	root    string
+}
+
+// makeStatus gives the fields of the status that the agent owns.
+func makeStatus(v view) *v1.PodStatus {
+	s := &v1.PodStatus{
+		ObservedGeneration: v.pod.Generation, QOSClass: QOS(v.pod), Reason: v.reason, Message: v.message,
+	}
+	for _, ip := range v.hostIPs {
+		s.HostIPs = append(s.HostIPs, v1.HostIP{IP: ip})
+	}
+	ips := v.podIPs
+	if v.pod.Spec.HostNetwork {
+		ips = v.hostIPs
+	}
+	for _, ip := range ips {
+		s.PodIPs = append(s.PodIPs, v1.PodIP{IP: ip})
+	}
+	if len(s.HostIPs) > 0 {
+		s.HostIP = s.HostIPs[0].IP
+	}
+	if len(s.PodIPs) > 0 {
+		s.PodIP = s.PodIPs[0].IP
+	}
+	if !v.started.IsZero() {
+		t := metav1.NewTime(v.started.Truncate(time.Second))
+		s.StartTime = &t
+	}
+	s.Phase = phase(v)
+	initialized := initializedNow(v.containers, s.Phase)
+	for _, c := range v.containers {
+		cs := containerStatus(v, c, initialized)
+		if c.kind == regular {
+			s.ContainerStatuses = append(s.ContainerStatuses, cs)
+		} else {
+			s.InitContainerStatuses = append(s.InitContainerStatuses, cs)
+		}
+	}
+	s.Conditions = conditions(v, s, initialized)
+	return s
+}
+
+// phase is where the pod is in its life, as Kubernetes counts: a container that
+// will be started again has not ended.
+func phase(v view) v1.PodPhase {
+	if v.final != "" {
+		return v.final
+	}
+	old := v.previous.Phase
+	if old == v1.PodSucceeded || old == v1.PodFailed {
+		return old
+	}
+	var waiting, running, stopped, failed, back int
+	for _, c := range v.containers {
+		if c.kind == initial {
+			if c.exited() && !c.succeeded() && !c.restarts(&v.pod.Spec) {
+				return v1.PodFailed
+			}
+			if !c.succeeded() {
+				waiting++
+			}
+			continue
+		}
+		if c.kind == sidecar {
+			if c.current == nil {
+				waiting++
+			}
+			continue
+		}
+		switch {
+		case c.running():
+			running++
+		case c.exited():
+			stopped++
+			if !c.succeeded() {
+				failed++
+			}
+			if c.restarts(&v.pod.Spec) {
+				back++
+			}
+		default:
+			waiting++
+		}
+	}
+	switch {
+	case waiting > 0 && running+stopped == 0:
+		return v1.PodPending
+	case running > 0 || back > 0 && !v.ended:
+		return v1.PodRunning
+	case waiting > 0 && !v.ended:
+		return v1.PodPending
+	case failed > 0 || waiting > 0:
+		return v1.PodFailed
+	case stopped > 0:
+		return v1.PodSucceeded
+	}
+	return v1.PodPending
+}
+
+func initializedNow(containers []*container, phase v1.PodPhase) bool {
+	if phase == v1.PodSucceeded {
+		return true
+	}
+	for _, c := range containers {
+		switch c.kind {
+		case initial:
+			if !c.succeeded() {
+				return false
+			}
+		case sidecar:
+			if !c.running() || !c.started {
+				return false
+			}
+		case regular:
+			if c.current != nil {
+				return true // they start only once all before were done
+			}
+		}
+	}
+	return true
+}
+
+// The conditions of a pod that the agent owns; PodScheduled is the scheduler's.
+func conditions(v view, s *v1.PodStatus, initialized bool) []v1.PodCondition {
+	var unready, uninitialized []string
+	for _, c := range s.ContainerStatuses {
+		if !c.Ready {
+			unready = append(unready, c.Name)
+		}
+	}
+	for i, c := range s.InitContainerStatuses {
+		if !c.Ready && !(kindOf(&v.pod.Spec.InitContainers[i], true) == sidecar && c.Started != nil && *c.Started) {
+			uninitialized = append(uninitialized, c.Name)
+		}
+	}
+	completed := s.Phase == v1.PodSucceeded
+	ended := completed || s.Phase == v1.PodFailed
+	make := func(t v1.PodConditionType, ok bool, reason, message string) v1.PodCondition {
+		out := v1.PodCondition{Type: t, Status: v1.ConditionFalse, Reason: reason, Message: message, ObservedGeneration: v.pod.Generation}
+		if ok {
+			out.Status, out.Reason, out.Message = v1.ConditionTrue, "", ""
+		}
+		if t != v1.PodReadyToStartContainers && completed && (t != v1.PodInitialized || ok) {
+			out.Reason = "PodCompleted"
+		}
+		out.LastTransitionTime = metav1.NewTime(v.now.Truncate(time.Second))
+		for _, have := range v.previous.Conditions {
+			if have.Type == t && have.Status == out.Status && !have.LastTransitionTime.IsZero() {
+				out.LastTransitionTime = have.LastTransitionTime
+			}
+		}
+		return out
+	}
+	message := fmt.Sprintf("containers with unready status: [%s]", strings.Join(unready, " "))
+	ready := len(unready) == 0 && !ended
+	reason, readyMessage := "ContainersNotReady", message
+	if s.Phase == v1.PodFailed {
+		reason, readyMessage = "PodFailed", ""
+	}
+	contained := make(v1.ContainersReady, ready, reason, readyMessage)
+	if ready {
+		for _, gate := range v.pod.Spec.ReadinessGates {
+			if !hasTrue(v.pod.Status.Conditions, gate.ConditionType) {
+				ready, reason = false, "ReadinessGatesNotReady"
+				readyMessage = fmt.Sprintf("corresponding condition of pod readiness gate %q does not exist or is not True.", gate.ConditionType)
+			}
+		}
+	}
+	return []v1.PodCondition{
+		make(v1.PodReadyToStartContainers, v.sandbox && !v.ended, "", ""),
+		make(v1.PodInitialized, initialized, "ContainersNotInitialized", fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(uninitialized, " "))),
+		make(v1.PodReady, ready, reason, readyMessage),
+		contained,
+	}
+}
+
+func hasTrue(conditions []v1.PodCondition, t v1.PodConditionType) bool {
+	for _, c := range conditions {
+		if c.Type == t {
+			return c.Status == v1.ConditionTrue
+		}
+	}
+	return false
+}

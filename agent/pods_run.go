@@ -1,0 +1,267 @@
+package agent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	v1 "k8s.io/api/core/v1"
+
+	"github.com/reckon-project/reckon/agent/feed"
+	"github.com/reckon-project/reckon/agent/pod"
+	"github.com/reckon-project/reckon/agent/runtime"
+	"github.com/reckon-project/reckon/agent/volume"
+)
+
+// running is a pod's worker and what is needed to wait for it.
+type running struct {
+	worker          *pod.Worker
+	namespace, name string
+	done            chan struct{}
+}
+
+// prepare makes what the pods share and finds what runs already.
+func (a *Agent) prepare(ctx context.Context) error {
+	status, err := a.runtime.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.measureNode(status); err != nil {
+		return err
+	}
+	sandboxes, err := a.runtime.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	var uids []string
+	for _, s := range sandboxes {
+		uids = append(uids, s.Labels[runtime.LabelPodUID])
+	}
+	stored, err := a.storedPods()
+	if err != nil {
+		return err
+	}
+	for uid := range stored {
+		uids = append(uids, uid)
+	}
+	a.store = feed.NewStore(uids)
+	a.host = &pod.Host{
+		Node: a.o.Node, Runtime: a.runtime, Objects: a.store, Reports: a.reporter, Clock: a.clock, Log: a.log,
+		DNS: pod.DNS{Servers: a.o.ClusterDNS, Domain: a.o.ClusterDomain}, HostIPs: a.node.ips, Allocatable: a.node.allocatable,
+		OldRuntime: isOld(status),
+	}
+	if a.o.Runtime != nil {
+		a.host.Volumes = noVolumes{}
+		return nil
+	}
+	a.manager = &volume.Manager{Dir: a.podsDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable}
+	a.host.Volumes = a.manager
+	a.host.Dir = a.o.Dir
+	a.host.CgroupPrefix = a.layout.CgroupPrefix()
+	a.host.RemoveCgroup = a.layout.RemoveCgroups
+	a.adopt(ctx, sandboxes, stored)
+	return nil
+}
+
+func (a *Agent) podsDir() string { return filepath.Join(a.o.Dir, "pods") }
+
+// adopt gives each pod that this node ran a worker again, as it was last known,
+// so that it is looked after also while the bus is away. What runs without
+// being known gets one too: it can only be removed.
+func (a *Agent) adopt(ctx context.Context, sandboxes []runtime.Sandbox, stored map[string]*v1.Pod) {
+	for _, s := range sandboxes {
+		uid := s.Labels[runtime.LabelPodUID]
+		if stored[uid] == nil {
+			p := &v1.Pod{}
+			p.UID, p.Namespace, p.Name = podUID(uid), s.Metadata.Namespace, s.Metadata.Name
+			a.strays(p)
+		}
+	}
+	for _, p := range stored {
+		a.startWorker(ctx, p, 0)
+	}
+}
+
+// followFeed applies the node's feed.
+func (a *Agent) followFeed(ctx context.Context) error {
+	prefix := "feed." + token(a.o.Node) + ".>"
+	for item, err := range a.o.Bus.Feed().Watch(ctx, prefix, "feed._.>") {
+		if err != nil {
+			return err
+		}
+		change, err := a.store.Apply(item)
+		if err != nil {
+			a.log.Error("a message of the feed can't be used", "err", err)
+			continue
+		}
+		a.apply(ctx, change)
+	}
+	return ctx.Err()
+}
+
+func (a *Agent) apply(ctx context.Context, change feed.Change) {
+	for _, uid := range change.Gone {
+		a.remove(ctx, uid)
+	}
+	if change.Namespace != "" {
+		a.mu.Lock()
+		for _, r := range a.workers {
+			if r.namespace == change.Namespace {
+				r.worker.Refresh()
+			}
+		}
+		a.mu.Unlock()
+	}
+	if change.Pod != nil {
+		a.update(ctx, change.Pod, change.Position)
+	}
+}
+
+func (a *Agent) update(ctx context.Context, p *v1.Pod, position uint64) {
+	a.mu.Lock()
+	r := a.workers[string(p.UID)]
+	a.mu.Unlock()
+	if r != nil {
+		r.worker.Update(p, position)
+	} else {
+		a.startWorker(ctx, p, position)
+	}
+	if err := a.storePod(p); err != nil {
+		a.log.Error("a pod can't be kept for a restart", "pod", p.Namespace+"/"+p.Name, "err", err)
+	}
+}
+
+func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, position uint64) {
+	uid := string(p.UID)
+	r := &running{worker: pod.New(a.host, p, position), namespace: p.Namespace, name: p.Name, done: make(chan struct{})}
+	a.mu.Lock()
+	a.workers[uid] = r
+	a.mu.Unlock()
+	go func() {
+		defer close(r.done)
+		r.worker.Run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		delete(a.workers, uid)
+	}()
+}
+
+// remove ends a pod that is gone from the cluster.
+func (a *Agent) remove(ctx context.Context, uid string) {
+	a.mu.Lock()
+	r := a.workers[uid]
+	stray := a.node.strays[uid]
+	delete(a.node.strays, uid)
+	a.mu.Unlock()
+	if r == nil && stray != nil {
+		a.startWorker(ctx, stray, 0)
+		a.mu.Lock()
+		r = a.workers[uid]
+		a.mu.Unlock()
+	}
+	if r != nil {
+		r.worker.Remove()
+	}
+}
+
+// strays remembers a pod that runs and of which nothing else is known.
+func (a *Agent) strays(p *v1.Pod) {
+	if a.node.strays == nil {
+		a.node.strays = map[string]*v1.Pod{}
+	}
+	a.node.strays[string(p.UID)] = p
+}
+
+func (a *Agent) awaitWorkers() {
+	a.mu.Lock()
+	var all []*running
+	for _, r := range a.workers {
+		all = append(all, r)
+	}
+	a.mu.Unlock()
+	for _, r := range all {
+		<-r.done
+	}
+}
+
+func (a *Agent) each(f func(*pod.Worker)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.workers {
+		f(r.worker)
+	}
+}
+
+// busIsBack reports everything again: what was lost with a bus that forgot is told anew.
+func (a *Agent) busIsBack() {
+	a.node.again.Store(true)
+	a.each((*pod.Worker).Again)
+}
+
+// lookAtAll makes every worker look at the runtime.
+func (a *Agent) lookAtAll() { a.each(func(w *pod.Worker) { w.Look("", true) }) }
+
+const podFile = "pod.json"
+
+// storePod keeps what a restarted agent needs while the bus is away.
+func (a *Agent) storePod(p *v1.Pod) error {
+	if a.host.Dir == "" {
+		return nil
+	}
+	data, err := json.Marshal(p)
+	if err != nil {
+		return err
+	}
+	dir := filepath.Join(a.podsDir(), string(p.UID))
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	path := filepath.Join(dir, podFile)
+	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(path+".new", path)
+}
+
+func (a *Agent) storedPods() (map[string]*v1.Pod, error) {
+	out := map[string]*v1.Pod{}
+	if a.o.Runtime != nil {
+		return out, nil
+	}
+	entries, err := os.ReadDir(a.podsDir())
+	if errors.Is(err, os.ErrNotExist) {
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, e := range entries {
+		data, err := os.ReadFile(filepath.Join(a.podsDir(), e.Name(), podFile))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		p := &v1.Pod{}
+		if err := json.Unmarshal(data, p); err != nil {
+			return nil, fmt.Errorf("read the pod kept in %s: %w", e.Name(), err)
+		}
+		out[e.Name()] = p
+	}
+	return out, nil
+}
+
+// noVolumes is for containers that are only pretended.
+type noVolumes struct{}
+
+func (noVolumes) Mount(context.Context, *v1.Pod) (map[string]volume.Mounted, error) {
+	return map[string]volume.Mounted{}, nil
+}
+func (noVolumes) Unmount(context.Context, string) error { return nil }
