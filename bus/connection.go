@@ -28,7 +28,7 @@ func Attach(ctx context.Context, identity string, dial Dialer, durability Durabi
 	c := &connection{
 		identity: identity, dial: dial, durability: durability,
 		inbox:    inboxPrefix + events.EncodeToken(identity),
-		watchers: map[*denialWatch]struct{}{},
+		watchers: map[*denialWatch]struct{}{}, handled: map[*nats.Conn]error{}, signal: make(chan struct{}),
 	}
 	c.ctx, c.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	var err error
@@ -66,7 +66,9 @@ type connection struct {
 
 	mu       sync.Mutex
 	watchers map[*denialWatch]struct{}
-	tunnels  *tunnels // nil until used
+	handled  map[*nats.Conn]error // the last violation that reached onError
+	signal   chan struct{}        // closed and replaced when handled changes
+	tunnels  *tunnels             // nil until used
 	closed   bool
 }
 
@@ -125,10 +127,15 @@ func (c *connection) open(use string) (*nats.Conn, error) {
 	)
 }
 
-func (c *connection) onError(_ *nats.Conn, sub *nats.Subscription, err error) {
+func (c *connection) onError(nc *nats.Conn, sub *nats.Subscription, err error) {
 	if errors.Is(err, nats.ErrPermissionViolation) {
 		if d := parseDenied(err); d != nil {
 			c.denied(d)
+			c.mu.Lock()
+			c.handled[nc] = err
+			close(c.signal)
+			c.signal = make(chan struct{})
+			c.mu.Unlock()
 			return
 		}
 	}
@@ -238,9 +245,27 @@ func unavailable(doing string, err error) error {
 
 func (c *connection) newInbox() string { return c.inbox + "." + nuid.Next() }
 
-// flush waits until the server has handled everything sent so far.
-func (c *connection) flush(ctx context.Context) error {
+// flush waits until the server has handled everything sent so far on nc, and
+// what it refused of that has reached the guards: the client's error handler
+// runs later than the answer to a flush.
+func (c *connection) flush(ctx context.Context, nc *nats.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	return c.nc.FlushWithContext(ctx)
+	if err := nc.FlushWithContext(ctx); err != nil {
+		return err
+	}
+	for {
+		c.mu.Lock()
+		handled, signal := c.handled[nc], c.signal
+		c.mu.Unlock()
+		last := nc.LastError()
+		if last == handled || !errors.Is(last, nats.ErrPermissionViolation) || parseDenied(last) == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-signal:
+		}
+	}
 }

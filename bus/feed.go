@@ -32,6 +32,9 @@ func (f *natsFeed) Put(ctx context.Context, subject string, header events.Header
 }
 
 func (f *natsFeed) Watch(ctx context.Context, filters ...string) iter.Seq2[FeedItem, error] {
+	if f.c.restricted() {
+		return f.watchThroughServer(ctx, filters)
+	}
 	return func(yield func(FeedItem, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()

@@ -117,7 +117,7 @@ func (l *lease) acquire(ctx context.Context) error {
 func (l *lease) write(ctx context.Context, value string, sequence *uint64, ttl time.Duration) (bool, error) {
 	if sequence == nil {
 		leases := &natsLog{c: l.c, stream: StreamLeases}
-		m, err := leases.get(ctx, map[string]any{"last_by_subj": l.subject})
+		m, err := leases.get(ctx, MessageQuery{LastBySubject: l.subject})
 		switch {
 		case errors.Is(err, events.ErrNotFound):
 		case err != nil:
@@ -180,7 +180,7 @@ func (l *lease) hold(ctx context.Context, renewed time.Time) {
 // recover tells a lost answer to a renewal from a lost lease.
 func (l *lease) recover(ctx context.Context) bool {
 	leases := &natsLog{c: l.c, stream: StreamLeases}
-	m, err := leases.get(ctx, map[string]any{"last_by_subj": l.subject})
+	m, err := leases.get(ctx, MessageQuery{LastBySubject: l.subject})
 	if err != nil || string(m.Data) != l.value || m.Sequence <= l.sequence {
 		return false
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func (l *natsLog) Last(ctx context.Context, subject string) (*events.Event, error) {
-	m, err := l.get(ctx, map[string]any{"last_by_subj": subject})
+	m, err := l.get(ctx, MessageQuery{LastBySubject: subject})
 	if err != nil {
 		return nil, fmt.Errorf("last event on %s: %w", subject, err)
 	}

@@ -32,7 +32,7 @@ func (c *connection) subscribe(ctx context.Context, subject, queue string, f nat
 	if err != nil {
 		return unavailable("subscribe to "+subject, err)
 	}
-	if err := c.flush(gctx); err != nil || gctx.Err() != nil {
+	if err := c.flush(gctx, c.nc); err != nil || gctx.Err() != nil {
 		sub.Unsubscribe() //nolint:errcheck // it was refused or the connection is gone
 		return unavailable("subscribe to "+subject, cause(gctx, err))
 	}

@@ -137,7 +137,7 @@ func (l *natsLog) find(ctx context.Context, f *inflight) (seq, last uint64, err 
 		from = *f.entry.Expect + 1
 	}
 	for {
-		m, err := l.get(ctx, map[string]any{"seq": from, "next_by_subj": f.subject})
+		m, err := l.get(ctx, MessageQuery{Sequence: from, NextBySubject: f.subject})
 		if errors.Is(err, events.ErrNotFound) {
 			break
 		}
@@ -151,7 +151,7 @@ func (l *natsLog) find(ctx context.Context, f *inflight) (seq, last uint64, err 
 		from = m.Sequence + 1
 	}
 	if last == 0 {
-		m, err := l.get(ctx, map[string]any{"last_by_subj": f.subject})
+		m, err := l.get(ctx, MessageQuery{LastBySubject: f.subject})
 		if err == nil {
 			last = m.Sequence
 		} else if !errors.Is(err, events.ErrNotFound) {
@@ -174,17 +174,23 @@ const errNoMessageFound = 10037
 
 // get asks the stream's leader for one message. (Direct reads may be answered
 // by a replica that is behind.)
-func (l *natsLog) get(ctx context.Context, query map[string]any) (rawMessage, error) {
+func (l *natsLog) get(ctx context.Context, query MessageQuery) (rawMessage, error) {
 	body, err := json.Marshal(query)
 	if err != nil {
 		return rawMessage{}, err
 	}
 	subject := "$JS.API.STREAM.MSG.GET." + l.stream
+	if l.c.restricted() {
+		subject = ReadSubject(l.c.identity, "get."+l.stream)
+	}
 	gctx, done := l.c.guard(ctx, func(s string) bool { return s == subject })
 	defer done()
 	m, err := l.c.nc.RequestWithContext(gctx, subject, body)
 	if err != nil {
 		return rawMessage{}, unavailable("read from "+l.stream, cause(gctx, err))
+	}
+	if text := m.Header.Get(errorHeader); text != "" {
+		return rawMessage{}, unavailable("read from "+l.stream, errors.New(text))
 	}
 	var answer struct {
 		Error   *apiError `json:"error"`

@@ -30,6 +30,8 @@ const (
 	backlog    = 128 // tunnels that wait for Accept
 )
 
+var errNobody = fmt.Errorf("%w: nobody listens", events.ErrUnavailable)
+
 // tunnels are all tunnels of one Bus, on a NATS connection of their own: bulk
 // data doesn't hold up the log.
 type tunnels struct {
@@ -103,6 +105,9 @@ func (t *tunnels) ping() {
 			return
 		case now := <-tick.C:
 			for _, e := range t.all() {
+				if e.PeerClosed() {
+					continue // there is no word to expect
+				}
 				if now.UnixNano()-e.heard.Load() > int64(peerSilent) {
 					e.Reset(fmt.Errorf("tunnel to %s: %w: no word from the peer for %s", e.RemoteAddr(), events.ErrUnavailable, peerSilent))
 					continue
@@ -125,11 +130,10 @@ func (t *tunnels) newEnd(local, remote tunnel.Addr, in, out string, answered fun
 	e.sub, err = t.nc.Subscribe(in, func(m *nats.Msg) {
 		switch {
 		case m.Header.Get("Status") == "503":
-			gone := fmt.Errorf("tunnel to %s: %w: nobody is there", remote, events.ErrUnavailable)
 			if answered != nil {
-				answered(gone)
+				answered(errNobody)
 			}
-			e.Reset(gone)
+			e.PeerGone()
 		case m.Header.Get(accepted) != "":
 			if answered != nil {
 				answered(nil)
@@ -168,9 +172,14 @@ func (c *connection) Dial(ctx context.Context, subject string) (net.Conn, error)
 	id := nuid.Next()
 	gctx, done := c.guard(ctx, func(s string) bool { return s == subject || s == tunnelDown+subject+"."+id })
 	defer done()
-	answer := make(chan error, 2)
+	answer := make(chan error, 1)
 	in := tunnelDown + subject + "." + id
-	e, err := t.newEnd("client", tunnel.Addr(subject), in, tunnelUp+subject+"."+id, func(err error) { answer <- err })
+	e, err := t.newEnd("client", tunnel.Addr(subject), in, tunnelUp+subject+"."+id, func(err error) {
+		select {
+		case answer <- err:
+		default: // the first word counts
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -213,9 +222,7 @@ func (c *connection) Listen(ctx context.Context, subject string) (net.Listener, 
 	if err != nil {
 		return nil, unavailable("listen on "+subject, err)
 	}
-	fctx, cancel := context.WithTimeout(gctx, 10*time.Second)
-	defer cancel()
-	if err := t.nc.FlushWithContext(fctx); err != nil || gctx.Err() != nil {
+	if err := c.flush(gctx, t.nc); err != nil || gctx.Err() != nil {
 		sub.Unsubscribe() //nolint:errcheck // it was refused or the connection is gone
 		return nil, unavailable("listen on "+subject, cause(gctx, err))
 	}

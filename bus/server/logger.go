@@ -19,9 +19,11 @@ func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(forma
 func (l *logger) Debugf(string, ...any)           {}
 func (l *logger) Tracef(string, ...any)           {}
 
+// Errorf is for the server's own troubles and for what clients do wrong alike:
+// a client's is a warning.
 func (l *logger) Errorf(format string, v ...any) {
 	l.keep(format, v...)
-	l.log.Error(fmt.Sprintf(format, v...))
+	l.log.Warn(fmt.Sprintf(format, v...))
 }
 
 func (l *logger) Fatalf(format string, v ...any) {

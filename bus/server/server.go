@@ -38,6 +38,8 @@ type Server struct {
 	durability bus.Durability
 	internal   bus.Bus
 	cancel     context.CancelFunc
+	reads      *nats.Conn // of the reader
+	tasks      sync.WaitGroup
 
 	mu    sync.Mutex
 	conns []bus.Bus
@@ -88,6 +90,12 @@ func (s *Server) start() error {
 		return err
 	}
 	if err := s.serveDurable(ctx, s.internal); err != nil {
+		return err
+	}
+	if s.reads, err = s.dial("component:bus")(nats.Name("reads"), nats.CustomInboxPrefix("_INBOX_component:bus")); err != nil {
+		return err
+	}
+	if err := s.serveReads(ctx, s.internal, s.reads); err != nil {
 		return err
 	}
 	close(s.ready)
@@ -249,11 +257,15 @@ func (s *Server) Shutdown() {
 	conns := s.conns
 	s.mu.Unlock()
 	var errs []error
+	if s.cancel != nil {
+		s.cancel()
+	}
 	for _, b := range conns {
 		errs = append(errs, b.Close())
 	}
-	if s.cancel != nil {
-		s.cancel()
+	s.tasks.Wait()
+	if s.reads != nil {
+		s.reads.Close()
 	}
 	if s.nats != nil {
 		s.nats.Shutdown()

@@ -260,8 +260,33 @@ func (c *Conn) fail(err error) {
 	c.ended()
 }
 
+// PeerGone ends the connection because nobody is at the other end any more. What
+// was read from a peer that closed before stays readable.
+func (c *Conn) PeerGone() {
+	c.mu.Lock()
+	closed := c.peerClosed || c.closed
+	c.mu.Unlock()
+	if !closed {
+		c.fail(fmt.Errorf("tunnel to %s: %w: nobody is there", c.remote, events.ErrUnavailable))
+	}
+}
+
 // Ping lets the peer know that this end lives.
-func (c *Conn) Ping() { c.transmit(newFrame(kindPing, nil)) } //nolint:errcheck // the next use sees it
+func (c *Conn) Ping() {
+	c.mu.Lock()
+	closed := c.peerClosed || c.closed
+	c.mu.Unlock()
+	if !closed {
+		c.transmit(newFrame(kindPing, nil)) //nolint:errcheck // the next use sees it
+	}
+}
+
+// PeerClosed says that the peer has closed: there is no word to expect from it.
+func (c *Conn) PeerClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.peerClosed
+}
 
 // Receive takes a frame from the peer; it keeps frame. It never blocks.
 func (c *Conn) Receive(frame []byte) {
