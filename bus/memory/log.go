@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,17 +13,18 @@ import (
 )
 
 type log struct {
-	now func() time.Time
+	now      func() time.Time
+	lastOnly bool // keeps the last event of each subject only
 
 	mu      sync.Mutex
-	first   uint64 // sequence of stored[0]
-	stored  []*events.Event
+	first   uint64            // sequence of stored[0]
+	stored  []*events.Event   // nil: replaced by a newer one
 	last    map[string]uint64 // by subject
 	changed chan struct{}     // closed on the next append
 }
 
-func newLog(now func() time.Time) *log {
-	return &log{now: now, first: 1, last: map[string]uint64{}, changed: make(chan struct{})}
+func newLog(now func() time.Time, lastOnly bool) *log {
+	return &log{now: now, lastOnly: lastOnly, first: 1, last: map[string]uint64{}, changed: make(chan struct{})}
 }
 
 func (l *log) Append(ctx context.Context, e bus.Entry) (uint64, error) {
@@ -45,6 +47,9 @@ func (l *log) Start(e bus.Entry) *bus.Pending {
 func (l *log) AppendBatch(ctx context.Context, batch []bus.Entry) ([]uint64, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
+	}
+	if len(batch) == 0 {
+		return nil, nil
 	}
 	if len(batch) > bus.MaxBatch {
 		return nil, fmt.Errorf("%w: a batch of %d events, at most %d go together", events.ErrInvalid, len(batch), bus.MaxBatch)
@@ -77,6 +82,9 @@ func (l *log) append(batch []bus.Entry) ([]uint64, error) {
 			return nil, err
 		}
 		stored.Sequence, stored.Stored = seq, l.now()
+		if old, ok := l.last[e.Event.Subject()]; ok && l.lastOnly {
+			l.stored[old-l.first] = nil
+		}
 		l.stored = append(l.stored, stored)
 		l.last[e.Event.Subject()] = seq
 		seqs[i] = seq
@@ -127,10 +135,18 @@ func (l *log) Trim(_ context.Context, before uint64) error {
 	return nil
 }
 
+// snapshot is a view of stored that stays as it is; l.mu is held.
+func (l *log) snapshot() []*events.Event {
+	if l.lastOnly {
+		return slices.Clone(l.stored)
+	}
+	return l.stored
+}
+
 func (l *log) Read(ctx context.Context, from uint64, filters ...string) iter.Seq2[*events.Event, error] {
 	return func(yield func(*events.Event, error) bool) {
 		l.mu.Lock()
-		first, stored := l.first, l.stored
+		first, stored := l.first, l.snapshot()
 		l.mu.Unlock()
 		from := max(from, first)
 		for i := from - first; i < uint64(len(stored)); i++ {
@@ -138,7 +154,7 @@ func (l *log) Read(ctx context.Context, from uint64, filters ...string) iter.Seq
 				yield(nil, err)
 				return
 			}
-			if e := stored[i]; matchAny(filters, e.Subject()) && !yield(e, nil) {
+			if e := stored[i]; e != nil && bus.MatchAny(filters, e.Subject()) && !yield(e, nil) {
 				return
 			}
 		}
@@ -149,8 +165,12 @@ func (l *log) Follow(ctx context.Context, from uint64, filters ...string) iter.S
 	return func(yield func([]*events.Event, error) bool) {
 		next := max(from, 1)
 		for {
+			if err := ctx.Err(); err != nil {
+				yield(nil, err)
+				return
+			}
 			l.mu.Lock()
-			first, stored, changed := l.first, l.stored, l.changed
+			first, stored, changed := l.first, l.snapshot(), l.changed
 			l.mu.Unlock()
 			if next < first {
 				if next > 1 || from > 1 {
@@ -162,7 +182,7 @@ func (l *log) Follow(ctx context.Context, from uint64, filters ...string) iter.S
 			var batch []*events.Event
 			end := first + uint64(len(stored))
 			for ; next < end && len(batch) < 512; next++ {
-				if e := stored[next-first]; matchAny(filters, e.Subject()) {
+				if e := stored[next-first]; e != nil && bus.MatchAny(filters, e.Subject()) {
 					batch = append(batch, e)
 				}
 			}

@@ -1,6 +1,3 @@
-// Package memory is the in-memory twin of the bus: the same promises without
-// durability, for simulation and fast tests. It starts no goroutine of its own
-// but for tunnels and expiry, and works under testing/synctest.
 package memory
 
 import (
@@ -8,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"iter"
-	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -36,8 +31,8 @@ type Bus struct {
 // New makes an empty bus. now gives the time events are stored at.
 func New(now func() time.Time) *Bus {
 	b := &Bus{now: now, leaders: map[string]chan struct{}{}}
-	b.log, b.volatile = newLog(now), newLog(now)
-	b.feed = &feed{values: map[string]bus.FeedItem{}, changed: make(chan struct{})}
+	b.log, b.volatile = newLog(now, false), newLog(now, true)
+	b.feed = &feed{values: map[string]bus.FeedItem{}, watchers: map[*watcher]struct{}{}}
 	b.blobs = &blobs{m: map[string][]byte{}}
 	return b
 }
@@ -47,24 +42,6 @@ func (b *Bus) Volatile() bus.Log { return b.volatile }
 func (b *Bus) Feed() bus.Feed    { return b.feed }
 func (b *Bus) Blobs() bus.Blobs  { return b.blobs }
 func (b *Bus) Close() error      { return nil }
-
-// Match reports whether a NATS subject filter matches subject.
-func Match(filter, subject string) bool {
-	f, s := strings.Split(filter, "."), strings.Split(subject, ".")
-	for i, t := range f {
-		if t == ">" {
-			return len(s) > i
-		}
-		if i >= len(s) || (t != "*" && t != s[i]) {
-			return false
-		}
-	}
-	return len(f) == len(s)
-}
-
-func matchAny(filters []string, subject string) bool {
-	return len(filters) == 0 || slices.ContainsFunc(filters, func(f string) bool { return Match(f, subject) })
-}
 
 type blobs struct {
 	mu sync.Mutex
@@ -112,64 +89,6 @@ func (s *blobs) Delete(_ context.Context, name string) error {
 	return nil
 }
 
-type feed struct {
-	mu      sync.Mutex
-	values  map[string]bus.FeedItem
-	order   []bus.FeedItem // every put, for watchers
-	changed chan struct{}
-}
-
-func (f *feed) Put(_ context.Context, subject string, header events.Header, data []byte) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	item := bus.FeedItem{Subject: subject, Header: header, Data: data}
-	f.values[subject] = item
-	f.order = append(f.order, item)
-	close(f.changed)
-	f.changed = make(chan struct{})
-	return nil
-}
-
-func (f *feed) Watch(ctx context.Context, filters ...string) iter.Seq2[bus.FeedItem, error] {
-	return func(yield func(bus.FeedItem, error) bool) {
-		f.mu.Lock()
-		var start []bus.FeedItem
-		for subject, item := range f.values {
-			if matchAny(filters, subject) {
-				start = append(start, item)
-			}
-		}
-		at := len(f.order)
-		f.mu.Unlock()
-		slices.SortFunc(start, func(a, b bus.FeedItem) int { return strings.Compare(a.Subject, b.Subject) })
-		for _, item := range start {
-			if !yield(item, nil) {
-				return
-			}
-		}
-		for {
-			f.mu.Lock()
-			news, changed := f.order[at:], f.changed
-			at = len(f.order)
-			f.mu.Unlock()
-			for _, item := range news {
-				if matchAny(filters, item.Subject) && !yield(item, nil) {
-					return
-				}
-			}
-			if len(news) > 0 {
-				continue
-			}
-			select {
-			case <-ctx.Done():
-				yield(bus.FeedItem{}, ctx.Err())
-				return
-			case <-changed:
-			}
-		}
-	}
-}
-
 // Lead gives the lease to one holder at a time, first come first served by chance.
 func (b *Bus) Lead(ctx context.Context, component, holder string) (bus.Leadership, error) {
 	for {
@@ -206,24 +125,3 @@ func (b *Bus) Lead(ctx context.Context, component, holder string) (bus.Leadershi
 }
 
 var _ bus.Bus = (*Bus)(nil)
-
-type listener struct {
-	bus     *Bus
-	subject string
-	conns   chan net.Conn
-	done    chan struct{}
-	once    sync.Once
-}
-
-type addr string
-
-func (a addr) Network() string { return "bus" }
-func (a addr) String() string  { return string(a) }
-
-type conn struct {
-	net.Conn
-	local, remote addr
-}
-
-func (c conn) LocalAddr() net.Addr  { return c.local }
-func (c conn) RemoteAddr() net.Addr { return c.remote }

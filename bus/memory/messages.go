@@ -3,8 +3,8 @@ package memory
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
+	"sync"
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
@@ -12,7 +12,12 @@ import (
 
 type subscription struct {
 	subject string
+	ctx     context.Context
 	f       func(bus.Message)
+
+	mu      sync.Mutex
+	queue   []bus.Message
+	running bool
 }
 
 type server struct {
@@ -23,18 +28,47 @@ type server struct {
 
 func (b *Bus) Publish(subject string, data []byte) error {
 	b.mu.Lock()
-	subs := slices.Clone(b.subs)
-	b.mu.Unlock()
-	for _, s := range subs {
-		if Match(s.subject, subject) {
-			s.f(bus.Message{Subject: subject, Data: data})
+	defer b.mu.Unlock()
+	for _, s := range b.subs {
+		if bus.Match(s.subject, subject) {
+			s.add(bus.Message{Subject: subject, Data: slices.Clone(data)})
 		}
 	}
 	return nil
 }
 
+// add delivers m after what was added before, in a goroutine that exists only
+// while there is something to deliver.
+func (s *subscription) add(m bus.Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.queue = append(s.queue, m)
+	if !s.running {
+		s.running = true
+		go s.deliver()
+	}
+}
+
+func (s *subscription) deliver() {
+	for {
+		s.mu.Lock()
+		if len(s.queue) == 0 || s.ctx.Err() != nil {
+			s.running = false
+			s.mu.Unlock()
+			return
+		}
+		m := s.queue[0]
+		s.queue = s.queue[1:]
+		s.mu.Unlock()
+		s.f(m)
+	}
+}
+
 func (b *Bus) Subscribe(ctx context.Context, subject string, f func(bus.Message)) error {
-	s := &subscription{subject, f}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s := &subscription{subject: subject, ctx: ctx, f: f}
 	b.mu.Lock()
 	b.subs = append(b.subs, s)
 	b.mu.Unlock()
@@ -64,59 +98,27 @@ func (b *Bus) Request(ctx context.Context, subject string, header events.Header,
 	servers := slices.Clone(b.servers)
 	b.mu.Unlock()
 	for _, s := range servers {
-		if Match(s.subject, subject) {
-			return s.f(ctx, bus.Message{Subject: subject, Header: header, Data: data})
+		if !bus.Match(s.subject, subject) {
+			continue
+		}
+		type answer struct {
+			message bus.Message
+			err     error
+		}
+		answered := make(chan answer, 1)
+		go func() {
+			m, err := s.f(s.ctx, bus.Message{Subject: subject, Header: header, Data: slices.Clone(data)})
+			answered <- answer{m, err}
+		}()
+		select {
+		case a := <-answered:
+			if a.err != nil {
+				return bus.Message{}, fmt.Errorf("request %s: %w: %s", subject, events.ErrUnavailable, a.err.Error())
+			}
+			return a.message, nil
+		case <-ctx.Done():
+			return bus.Message{}, fmt.Errorf("request %s: %w", subject, ctx.Err())
 		}
 	}
 	return bus.Message{}, fmt.Errorf("request %s: nobody answers: %w", subject, events.ErrUnavailable)
 }
-
-func (b *Bus) Listen(ctx context.Context, subject string) (net.Listener, error) {
-	l := &listener{bus: b, subject: subject, conns: make(chan net.Conn), done: make(chan struct{})}
-	b.mu.Lock()
-	b.listeners = append(b.listeners, l)
-	b.mu.Unlock()
-	context.AfterFunc(ctx, func() { l.Close() })
-	return l, nil
-}
-
-func (b *Bus) Dial(ctx context.Context, subject string) (net.Conn, error) {
-	b.mu.Lock()
-	listeners := slices.Clone(b.listeners)
-	b.mu.Unlock()
-	for _, l := range listeners {
-		if !Match(l.subject, subject) {
-			continue
-		}
-		near, far := net.Pipe()
-		select {
-		case l.conns <- conn{far, addr(subject), "client"}:
-			return conn{near, "client", addr(subject)}, nil
-		case <-l.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	return nil, fmt.Errorf("dial %s: nobody listens: %w", subject, events.ErrUnavailable)
-}
-
-func (l *listener) Accept() (net.Conn, error) {
-	select {
-	case c := <-l.conns:
-		return c, nil
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (l *listener) Close() error {
-	l.once.Do(func() {
-		close(l.done)
-		l.bus.mu.Lock()
-		defer l.bus.mu.Unlock()
-		l.bus.listeners = slices.DeleteFunc(l.bus.listeners, func(o *listener) bool { return o == l })
-	})
-	return nil
-}
-
-func (l *listener) Addr() net.Addr { return addr(l.subject) }
