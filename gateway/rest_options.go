@@ -4,6 +4,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/registry/generic"
+	"k8s.io/apiserver/pkg/storage"
+	"k8s.io/apiserver/pkg/storage/storagebackend"
+	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
+	"k8s.io/client-go/tools/cache"
+	api "k8s.io/kubernetes/pkg/apis/core"
 )
 
 // restOptions gives the registries upstream's encodings and paths, and our
@@ -18,4 +23,17 @@ func (r restOptions) GetRESTOptions(resource schema.GroupResource, example runti
 	o.Decorator = r.store
 	o.CountMetricPollPeriod = 0
 	return o, err
+}
+
+// decorator makes the store of a resource; it is a generic.StorageDecorator.
+// Events are read from the book of news.
+func (s *Server) decorator(
+	config *storagebackend.ConfigForResource, prefix string, key func(runtime.Object) (string, error),
+	newFunc, newListFunc func() runtime.Object, attrs storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers,
+) (storage.Interface, factory.DestroyFunc, error) {
+	made, destroy, err := s.stores.Decorator(config, prefix, key, newFunc, newListFunc, attrs, triggers, indexers)
+	if err == nil && config.GroupResource == api.Resource("events") {
+		made = s.news.Over(made, prefix)
+	}
+	return made, destroy, err
 }

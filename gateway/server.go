@@ -13,13 +13,13 @@ import (
 	apiextensionsapiserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"k8s.io/apiserver/pkg/registry/generic"
 	aggregatorapiserver "k8s.io/kube-aggregator/pkg/apiserver"
 	aggregatorscheme "k8s.io/kube-aggregator/pkg/apiserver/scheme"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/reckon-project/reckon/gateway/news"
 	"github.com/reckon-project/reckon/gateway/store"
 )
 
@@ -29,7 +29,7 @@ type Server struct {
 	listener   net.Listener
 	url        string
 	stores     *store.Factory
-	decorator  generic.StorageDecorator
+	news       *news.Book
 	local      *inProcess
 	aggregator *aggregatorapiserver.APIAggregator
 	ready      chan struct{}
@@ -89,7 +89,7 @@ func (s *Server) assemble(ctx context.Context) error {
 		Schemes: []*runtime.Scheme{legacyscheme.Scheme, apiextensionsapiserver.Scheme, aggregatorscheme.Scheme},
 		Sealer:  o.Sealer, Source: "gateway",
 	})
-	s.decorator = s.stores.Decorator
+	s.news = news.New(news.Options{Log: o.Log, Volatile: o.Volatile})
 	upstream, err := o.upstream(s.base, s.listener, advertised, keys)
 	if err != nil {
 		return err
@@ -128,6 +128,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	storesCtx, stopStores := context.WithCancel(s.base)
 	g.Go(func() error { return s.stores.Run(storesCtx) })
+	g.Go(func() error { return s.news.Run(storesCtx) })
 	g.Go(func() error {
 		defer stopStores() // the stores serve until the last request is answered
 		defer s.local.running.Wait()

@@ -1,0 +1,150 @@
+package news
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
+)
+
+// story is what an event of the log tells about an object. It is immutable.
+type story struct {
+	about     corev1.ObjectReference
+	reason    string
+	note      string
+	component string
+	host      string
+	sequence  uint64
+	first     metav1.Time
+	last      metav1.Time
+	count     int32
+}
+
+// sameness is what two events that count as one have in common.
+type sameness struct {
+	uid          types.UID
+	reason, note string
+}
+
+func (s *story) sameness() sameness { return sameness{s.about.UID, s.reason, s.note} }
+
+// newStory gives what c tells; nil for what nobody needs to be told: void
+// events and plain writes through the API.
+func newStory(c *projections.Change) *story {
+	e := c.Event
+	if c.Void != nil || !isNews(e) {
+		return nil
+	}
+	object := c.New
+	if object == nil {
+		object = c.Old
+	}
+	if object == nil {
+		return nil
+	}
+	s := &story{reason: e.Reason, note: e.Note, sequence: e.Sequence, first: metav1.NewTime(e.Time), count: 1}
+	s.last = s.first
+	s.component, s.host = teller(e)
+	s.about = reference(object)
+	if aboutOwner[e.Reason] {
+		if owner := metav1.GetControllerOf(object.Meta()); owner != nil {
+			s.about = corev1.ObjectReference{APIVersion: owner.APIVersion, Kind: owner.Kind, Namespace: object.Key.Namespace, Name: owner.Name, UID: owner.UID}
+		}
+	}
+	return s
+}
+
+// plain are the reasons of writes through the API whose writer gave none: the
+// object itself shows what they did.
+var plain = map[string]bool{
+	"": true, "Created": true, "Deleted": true, "Deleting": true, "Updated": true, "Patched": true,
+	"Scaled": true, "Paused": true, "Resumed": true, "Restarted": true,
+}
+
+func isNews(e *events.Event) bool {
+	return !plain[e.Reason] && e.Type != events.Elected && !strings.HasPrefix(e.Reason, "Updated")
+}
+
+// aboutOwner are the reasons of what a controller did to an object that tell
+// about the controller's object: "Created pod web-1" is news of the ReplicaSet.
+var aboutOwner = map[string]bool{
+	"ScalingReplicaSet": true, "SuccessfulCreate": true, "SuccessfulDelete": true,
+	"SuccessfulRescale": true, "SawCompletedJob": true, "NewReplicaSetCreated": true,
+}
+
+func reference(o *events.Object) corev1.ObjectReference {
+	gvk := o.Value.GetObjectKind().GroupVersionKind()
+	if gvk.Kind == "" {
+		if kinds, _, err := events.Scheme.ObjectKinds(o.Value); err == nil {
+			gvk = kinds[0]
+		}
+	}
+	return corev1.ObjectReference{
+		APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind,
+		Namespace: o.Key.Namespace, Name: o.Key.Name, UID: o.Meta().GetUID(),
+		ResourceVersion: strconv.FormatUint(o.Version, 10),
+	}
+}
+
+// teller names the component behind an event, and its node.
+func teller(e *events.Event) (component, host string) {
+	source := e.Source
+	if account, ok := strings.CutPrefix(e.Actor, "system:serviceaccount:kube-system:"); ok && source == "gateway" {
+		source = account
+	}
+	component, host, _ = strings.Cut(source, "/")
+	if e.Prefix == events.PrefixFact {
+		host = e.Reporter
+	}
+	return component, host
+}
+
+// namespace is where the Event lives: the object's, default for nodes and others
+// without one.
+func (s *story) namespace() string {
+	if s.about.Namespace == "" {
+		return metav1.NamespaceDefault
+	}
+	return s.about.Namespace
+}
+
+func (s *story) name() string { return fmt.Sprintf("%s.%x", s.about.Name, s.sequence) }
+
+// warns reports whether a reason is bad news.
+func warns(reason string) bool {
+	for _, prefix := range []string{"Failed", "BackOff", "Unhealthy", "Evict", "Err", "Invalid", "OOM", "Preempt", "NodeNotReady", "NodeLost", "NetworkNotReady"} {
+		if strings.HasPrefix(reason, prefix) {
+			return true
+		}
+	}
+	for _, suffix := range []string{"BackOff", "Failed", "Exceeded", "Killed", "NotReady", "Mismatch"} {
+		if strings.HasSuffix(reason, suffix) {
+			return true
+		}
+	}
+	return false
+}
+
+// event builds the Event.
+func (s *story) event() *corev1.Event {
+	kind := corev1.EventTypeNormal
+	if warns(s.reason) {
+		kind = corev1.EventTypeWarning
+	}
+	return &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: s.name(), Namespace: s.namespace(), CreationTimestamp: s.first,
+			UID: types.UID(fmt.Sprintf("00000000-0000-0000-%04x-%012x", s.sequence>>48, s.sequence&(1<<48-1))),
+		},
+		InvolvedObject: s.about, Reason: s.reason, Message: s.note, Type: kind,
+		Source:         corev1.EventSource{Component: s.component, Host: s.host},
+		FirstTimestamp: s.first, LastTimestamp: s.last, Count: s.count,
+		ReportingController: s.component, ReportingInstance: s.host,
+	}
+}
