@@ -47,7 +47,7 @@ Every change is an event in one log; every component rebuilds what it knows from
 		},
 	}
 	root.AddCommand(
-		newUp(), newDown(), newServer(), newAgent(), newHollow(), newStatus(),
+		newUp(), newDown(), newServer(), newAgent(), newToken(), newHollow(), newStatus(),
 		newKubectl(), newImage(), newEvents(), newPublish(), newVersion(),
 	)
 	return root

@@ -1,0 +1,36 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+
+	"github.com/reckon-project/reckon/controllers"
+	"github.com/reckon-project/reckon/controllers/builtin"
+	"github.com/reckon-project/reckon/controllers/nodefeed"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+)
+
+// runControllers runs the built-in controllers and the node feed. Their writes
+// go through the gateway's whole handler chain, in process, each as its service
+// account.
+func (p *plane) runControllers(ctx context.Context) error {
+	ca, err := os.ReadFile(p.options.folder.path("pki/ca.crt"))
+	if err != nil {
+		return fmt.Errorf("read the cluster's CA: %w", err)
+	}
+	intake := func(controller string) http.RoundTripper {
+		return p.gateway.Transport(serviceaccount.UserInfo("kube-system", controller, ""))
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		return controllers.Run(ctx, controllers.Options{Bus: p.bus, Projection: p.log, Intake: intake, Holder: p.holder},
+			builtin.Controllers(builtin.Settings{RootCA: ca})...)
+	})
+	group.Go(func() error {
+		return nodefeed.Run(ctx, nodefeed.Options{Bus: p.bus, Projection: p.log, Open: p.keys.Open, Holder: p.holder})
+	})
+	return group.Wait()
+}
