@@ -35,9 +35,11 @@ func (w *Worker) settleReport() { w.reportAs(false) }
 
 func (w *Worker) reportAs(settled bool) {
 	if w.frozen {
+		w.show(w.previous)
 		return
 	}
 	s := w.status()
+	w.show(s)
 	if (s.Phase == v1.PodSucceeded || s.Phase == v1.PodFailed) && !w.ended {
 		return // the sandbox is stopped first; the next step does that
 	}
@@ -53,13 +55,20 @@ func (w *Worker) reportAs(settled bool) {
 	}
 	w.mu.Lock()
 	cause := w.position
-	w.serving = w.makeServing(s)
 	w.mu.Unlock()
 	if err := w.publish.set(s, reason, note, cause, settled && urgent(w.previous, s)); err != nil {
 		w.host.Log.Error("a pod's status can't be encoded", "pod", w.pod.Name, "err", err)
 		return
 	}
 	w.previous = s
+}
+
+// show lets others read the pod's present state.
+func (w *Worker) show(s *v1.PodStatus) {
+	v := w.makeView(s)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.view = v
 }
 
 // urgent reports whether somebody waits for what changed from a to b: anything
@@ -78,18 +87,20 @@ func urgent(a, b *v1.PodStatus) bool {
 	return false
 }
 
-func (w *Worker) makeServing(s *v1.PodStatus) serving {
-	out := serving{pod: w.pod, status: s, ids: map[string]string{}, previous: map[string]string{}, attempts: map[string]uint32{}}
+func (w *Worker) makeView(s *v1.PodStatus) View {
+	out := View{Pod: w.pod, Status: s, Containers: map[string]ContainerView{}}
 	if w.sandbox != nil {
-		out.sandbox = w.sandbox.Id
+		out.Sandbox = w.sandbox.Id
 	}
 	for _, c := range w.containers {
-		if c.current != nil {
-			out.ids[c.spec.Name], out.attempts[c.spec.Name] = c.current.Id, c.current.Metadata.Attempt
+		if c.current == nil {
+			continue
 		}
+		v := ContainerView{ID: c.current.Id, Attempt: c.current.Metadata.Attempt, Running: c.running()}
 		if c.last != nil {
-			out.previous[c.spec.Name] = c.last.Id
+			v.Previous, v.PreviousAttempt = c.last.Id, c.last.Metadata.Attempt
 		}
+		out.Containers[c.spec.Name] = v
 	}
 	return out
 }

@@ -37,7 +37,7 @@ type Worker struct {
 	ooms      map[string]bool
 	exits     map[string]int     // ids that ended, by how often they were looked at since
 	interrupt context.CancelFunc // of the step under way
-	serving   serving            // what others may read
+	view      View               // what others may read
 
 	// Only Run's goroutine uses what follows.
 	pod        *v1.Pod
@@ -63,14 +63,21 @@ type Worker struct {
 
 type notice struct{ reason, note string }
 
-// serving is what the kubelet API reads of a pod.
-type serving struct {
-	pod      *v1.Pod
-	status   *v1.PodStatus
-	sandbox  string
-	ids      map[string]string // container name → id of its newest attempt
-	previous map[string]string
-	attempts map[string]uint32
+// View is what others may read of a pod. It must not be modified.
+type View struct {
+	Pod        *v1.Pod
+	Status     *v1.PodStatus
+	Sandbox    string // its id; "": there is none
+	Containers map[string]ContainerView
+}
+
+// ContainerView names a container's newest attempts in the runtime.
+type ContainerView struct {
+	ID              string
+	Attempt         uint32
+	Running         bool
+	Previous        string // "": there is none
+	PreviousAttempt uint32
 }
 
 // New makes the worker of a pod as the feed gave it at a log position.
@@ -292,13 +299,20 @@ func graceOf(pod *v1.Pod) int64 {
 func (w *Worker) Owns(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.serving.sandbox == id {
+	if w.view.Sandbox == id {
 		return true
 	}
-	for _, have := range w.serving.ids {
-		if have == id {
+	for _, c := range w.view.Containers {
+		if c.ID == id {
 			return true
 		}
 	}
 	return false
+}
+
+// View gives what others may read of the pod.
+func (w *Worker) View() View {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.view
 }

@@ -3,8 +3,9 @@
 //
 //	feed ── Follow ──► SetService, SetSlice ──► Run ──► render (pure) ──► iptables-restore
 //
-//	PREROUTING, OUTPUT ─► RECKON-SERVICES ─► V (a service port) ─► E (an endpoint): DNAT
+//	PREROUTING, OUTPUT ─► RECKON-SERVICES ─► V (a service port): DNAT to one of its endpoints
 //	                          └─► RECKON-NODEPORTS ─► X (from outside) ─► V or L (local endpoints)
+//	POSTROUTING ─► RECKON-POSTROUTING, RECKON-HAIRPIN: masquerade where answers must come back here
 //
 // What it promises:
 //

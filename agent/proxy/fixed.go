@@ -31,6 +31,7 @@ func (p *Proxy) fixed() []fixedChain {
 			"-j MARK --xor-mark 0x20000", // not masqueraded twice, should the packet come by again
 			"-j MASQUERADE --random-fully",
 		}},
+		{table: "nat", name: p.names.hairpin(), from: []string{"POSTROUTING"}, when: []string{"-m", "conntrack", "--ctstate", "DNAT"}},
 		{table: "filter", name: p.names.forward(), from: []string{"FORWARD"}, rules: []string{
 			"-m conntrack --ctstate INVALID -j DROP", // it would reach the client untranslated, and be answered by a reset
 			"-m mark --mark " + mark + " -j ACCEPT",

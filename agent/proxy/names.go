@@ -12,6 +12,7 @@ type names struct{ suffix string }
 func (n names) services() string    { return "RECKON-SERVICES-" + n.suffix }
 func (n names) nodePorts() string   { return "RECKON-NODEPORTS-" + n.suffix }
 func (n names) postrouting() string { return "RECKON-POSTROUTING-" + n.suffix }
+func (n names) hairpin() string     { return "RECKON-HAIRPIN-" + n.suffix }
 func (n names) forward() string     { return "RECKON-PROXY-FWD-" + n.suffix }
 func (n names) reject() string      { return "RECKON-REJECT-" + n.suffix }
 func (n names) nodeReject() string  { return "RECKON-NODEREJ-" + n.suffix }
@@ -21,7 +22,7 @@ const (
 	kindService  = "V" // to all endpoints of a service port
 	kindLocal    = "L" // to those on this node
 	kindExternal = "X" // what comes from outside to a service port
-	kindEndpoint = "E" // to one endpoint
+	kindEndpoint = "E" // to one endpoint, where clients stay with theirs
 )
 
 func (n names) own(kind, of string) string {

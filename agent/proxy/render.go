@@ -21,6 +21,7 @@ type ruleset struct {
 	chains map[string][]string // nat: its own chains and their rules
 	// Rules in the shared chains.
 	services, nodePorts []string // nat
+	hairpin             []string // nat: pods of this node that may reach themselves
 	reject, nodeReject  []string // filter
 	flows               []flow   // what conntrack may remember
 }
@@ -196,7 +197,7 @@ func (w *portWriter) external(localPolicy, hasLocal bool) {
 	w.chains[name] = rules
 }
 
-// balance writes a chain that chooses among endpoints, and the endpoints' chains.
+// balance writes a chain that chooses among endpoints.
 func (w *portWriter) balance(kind string, to []endpoint) {
 	var rules []string
 	if kind == kindService && w.cluster.IsValid() {
@@ -204,26 +205,27 @@ func (w *portWriter) balance(kind string, to []endpoint) {
 			rules = append(rules, "! -s "+w.cluster.String()+" -d "+ip+"/32 "+toMasquerade)
 		}
 	}
+	targets := make([]string, len(to))
 	sticky := stickySeconds(w.service)
-	names := make([]string, len(to))
 	for i, e := range to {
-		names[i] = w.names.own(kindEndpoint, w.id+"/"+e.addr.String())
-		remember := ""
+		targets[i] = "-p " + w.protocol() + " %s-j DNAT --to-destination " + e.addr.String()
 		if sticky > 0 {
-			remember = " -m recent --name " + names[i] + " --set"
-			rules = append(rules, fmt.Sprintf("-m recent --name %s --rcheck --seconds %d --reap -j %s", names[i], sticky, names[i]))
+			name := w.names.own(kindEndpoint, w.id+"/"+e.addr.String())
+			rules = append(rules, fmt.Sprintf("-m recent --name %s --rcheck --seconds %d --reap -j %s", name, sticky, name))
+			w.chains[name] = []string{fmt.Sprintf(targets[i], "-m recent --name "+name+" --set ")}
+			targets[i] = "%s-j " + name
 		}
-		w.chains[names[i]] = []string{
-			"-s " + e.addr.Addr().String() + "/32 " + toMasquerade, // a pod that reaches itself
-			"-p " + w.protocol() + remember + " -j DNAT --to-destination " + e.addr.String(),
+		if e.local {
+			ip := e.addr.Addr().String() + "/32"
+			w.hairpin = append(w.hairpin, "-s "+ip+" -d "+ip+" -j MASQUERADE --random-fully")
 		}
 	}
-	for i, name := range names {
+	for i, target := range targets {
 		chance := ""
-		if left := len(names) - i; left > 1 {
+		if left := len(targets) - i; left > 1 {
 			chance = "-m statistic --mode random --probability " + strconv.FormatFloat(1/float64(left), 'f', 10, 64) + " "
 		}
-		rules = append(rules, chance+"-j "+name)
+		rules = append(rules, fmt.Sprintf(target, chance))
 	}
 	w.chains[w.chain(kind)] = rules
 }

@@ -98,7 +98,7 @@ func (p *Proxy) apply(ctx context.Context, next map[types.NamespacedName]*rulese
 }
 
 func (r *ruleset) empty() bool {
-	return len(r.chains)+len(r.services)+len(r.nodePorts)+len(r.reject)+len(r.nodeReject) == 0
+	return len(r.chains)+len(r.services)+len(r.nodePorts)+len(r.hairpin)+len(r.reject)+len(r.nodeReject) == 0
 }
 
 // script is what turns the applied rules into merged, which differs in next only.
@@ -127,9 +127,14 @@ func (p *Proxy) script(merged, next map[types.NamespacedName]*ruleset) *script {
 		if !changed(of) {
 			return
 		}
+		written := map[string]bool{}
 		s.line(none, ":", chain, " - [0:0]")
 		for _, k := range order {
 			for _, rule := range of(merged[k]) {
+				if written[rule] {
+					continue // a pod of two services
+				}
+				written[rule] = true
 				s.line(k, "-A ", chain, " ", rule)
 			}
 		}
@@ -175,6 +180,7 @@ func (p *Proxy) script(merged, next map[types.NamespacedName]*ruleset) *script {
 	for _, r := range own {
 		s.line(owners[r[0]], "-A ", r[0], " ", r[1])
 	}
+	shared(p.names.hairpin(), func(r *ruleset) []string { return r.hairpin }, "")
 	shared(p.names.nodePorts(), func(r *ruleset) []string { return r.nodePorts }, "")
 	shared(p.names.services(), func(r *ruleset) []string { return r.services },
 		"-m addrtype --dst-type LOCAL -j "+p.names.nodePorts())
