@@ -223,6 +223,9 @@ func compileFields(sh *shape, t reflect.Type, at []int) bool {
 				return false
 			}
 		}
+		if len(sh.fields) == maxFields {
+			return false
+		}
 		sh.fields = append(sh.fields, f)
 	}
 	return true
