@@ -48,6 +48,8 @@ type Options struct {
 	Labels            map[string]string
 	Taints            []v1.Taint
 	MaxPods           int // 0: 250
+	// Settle is how long a report that nobody waits for may wait for the next (0: 1 s).
+	Settle time.Duration
 
 	// Runtime replaces containerd (agent/hollow).
 	Runtime runtime.Runtime

@@ -1,0 +1,12 @@
+// Package hollow runs the real agent with containers that are only pretended:
+// for scale ("reckon hollow --nodes N") and for simulation.
+//
+// Each node has its own bus connection, feed, facts and heartbeats; only the
+// runtime is replaced. A pretended container runs until it is stopped, or as
+// the pod's annotations say:
+//
+//	hollow.reckon.dev/exit-after: 3s    the containers end after that time
+//	hollow.reckon.dev/exit-code: "1"    with this code (0 unless said)
+//
+// No goroutine, file or socket belongs to a pretended container.
+package hollow
