@@ -146,6 +146,16 @@ func (s *Store) open(ctx context.Context, o *events.Object) (value runtime.Objec
 	return s.Sealer.Open(ctx, o.Key, o.Value)
 }
 
+// openWas is open for an object that may be gone by now: what was destroyed
+// with it is missing, and that is no error.
+func (s *Store) openWas(ctx context.Context, o *events.Object) (runtime.Object, error) {
+	value, _, err := s.open(ctx, o)
+	if value != nil && errors.Is(err, events.ErrGone) {
+		return value, nil
+	}
+	return value, err
+}
+
 // seal gives the form of a value to store in place of old's.
 func (s *Store) seal(ctx context.Context, key events.Key, value runtime.Object, old *events.Object) (runtime.Object, error) {
 	if s.Sealer == nil {

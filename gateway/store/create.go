@@ -57,7 +57,8 @@ func (s *Store) create(ctx context.Context, a *attempt, value runtime.Object, tt
 	if err != nil {
 		return nil, err
 	}
-	e := &events.Event{Type: events.Created, ContentType: events.ContentObject, Data: data}
+	e := s.classified(ctx, nil, value)
+	e.ContentType, e.Data = events.ContentObject, data
 	change, next, err := s.commit(ctx, *a, e, ttl)
 	*a = next
 	return change.New, err

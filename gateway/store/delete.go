@@ -6,8 +6,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/storage"
-
-	"github.com/reckon-project/reckon/events"
 )
 
 // Delete implements storage.Interface. The suggestion is not used: the
@@ -39,7 +37,7 @@ func (s *Store) Delete(
 			}
 			continue
 		}
-		change, next, err := s.commit(ctx, a, &events.Event{Type: events.Deleted}, 0)
+		change, next, err := s.commit(ctx, a, s.classified(ctx, a.object.Value, nil), 0)
 		if errors.Is(err, errAgain) {
 			a = next
 			continue
@@ -47,12 +45,15 @@ func (s *Store) Delete(
 		if err != nil {
 			return err
 		}
-		if unsafe {
-			return nil // there is nothing to show
+		if !unsafe { // otherwise there is nothing to show
+			last := *change.Old
+			last.Version = change.Event.Sequence
+			err = s.serve(ctx, &last, out)
 		}
-		last := *change.Old
-		last.Version = change.Event.Sequence
-		return s.serve(ctx, &last, out)
+		if d, ok := s.Sealer.(Destroyer); ok {
+			err = errors.Join(err, d.Destroy(ctx, k, change.Old.Value))
+		}
+		return err
 	}
 }
 

@@ -121,9 +121,9 @@ func (c *change) values(ctx context.Context, s *Store, wantOld bool) (old, new r
 	return v.old, v.new, v.oldErr
 }
 
-// value gives an object as registries want it, at a version.
+// value gives an object as watchers want it, at a version.
 func (s *Store) value(ctx context.Context, o *events.Object, version uint64) (runtime.Object, error) {
-	value, _, err := s.open(ctx, o)
+	value, err := s.openWas(ctx, o)
 	if err != nil {
 		return nil, err
 	}

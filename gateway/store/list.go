@@ -96,7 +96,7 @@ func (s *Store) readPage(ctx context.Context, v *view, prefix, start string, pre
 }
 
 func (s *Store) appendItem(ctx context.Context, o *events.Object, pred storage.SelectionPredicate, items reflect.Value, item runtime.Object) error {
-	value, _, err := s.open(ctx, o)
+	value, err := s.openWas(ctx, o)
 	if err != nil {
 		return unreadable(err, s.storageKey(o.Key))
 	}

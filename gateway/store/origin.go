@@ -12,7 +12,7 @@ import (
 // Origin is what the writer of an event knows about it beyond the request:
 // built-in controllers and the gateway put it into the context of a write.
 type Origin struct {
-	Type        string   // the event's type; "" lets the change decide
+	Type        string   // the event's type, if it is an update; "" lets the change decide
 	Cause       []uint64 // sequences of the events that this one answers
 	Reason      string   // CamelCase
 	Note        string   // a sentence for people
@@ -52,10 +52,19 @@ func OriginOf(ctx context.Context) Origin {
 // describe fills in who asked for an event, and why.
 func describe(ctx context.Context, e *events.Event) {
 	o := OriginOf(ctx)
-	e.Cause, e.Reason, e.Note = o.Cause, o.Reason, o.Note
-	e.Component, e.Epoch = o.Component, o.Epoch
-	if o.Type != "" {
-		e.Type = o.Type
+	e.Cause, e.Component, e.Epoch = o.Cause, o.Component, o.Epoch
+	if o.Reason != "" {
+		e.Reason = o.Reason
+	}
+	if o.Note != "" {
+		e.Note = o.Note
+	}
+	switch e.Type {
+	case events.Created, events.Joined, events.Deleting, events.Deleted: // these are what they are
+	default:
+		if o.Type != "" {
+			e.Type = o.Type
+		}
 	}
 	if o.Source != "" {
 		e.Source = o.Source
@@ -67,20 +76,21 @@ func describe(ctx context.Context, e *events.Event) {
 	if user, ok := request.UserFrom(ctx); ok {
 		e.Actor = user.GetName()
 	}
-	e.Verb, _ = requestVerb(ctx)
+	if info, ok := requestInfo(ctx); ok {
+		e.Verb = info.Verb
+		if info.Subresource != "" {
+			e.Verb += "/" + info.Subresource
+		}
+	}
 }
 
-// requestVerb gives the API verb, with the subresource after a slash, and the
-// subresource alone.
-func requestVerb(ctx context.Context) (verb, subresource string) {
+// requestInfo gives the API request behind a write, if there is one.
+func requestInfo(ctx context.Context) (request.RequestInfo, bool) {
 	info, ok := request.RequestInfoFrom(ctx)
 	if !ok || !info.IsResourceRequest {
-		return "", ""
+		return request.RequestInfo{}, false
 	}
-	if info.Subresource == "" {
-		return info.Verb, ""
-	}
-	return info.Verb + "/" + info.Subresource, info.Subresource
+	return *info, true
 }
 
 func traceparent(ctx context.Context) string {

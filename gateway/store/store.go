@@ -45,7 +45,17 @@ type Sealer interface {
 	// if there is none: what didn't change keeps its form.
 	Seal(ctx context.Context, key events.Key, value, old runtime.Object) (runtime.Object, error)
 	// Open is the inverse of Seal; stale asks for the value to be stored again.
+	// Of a form that can't be opened any more on purpose it gives an error of
+	// class events.ErrGone and a value without what was sealed.
 	Open(ctx context.Context, key events.Key, stored runtime.Object) (value runtime.Object, stale bool, err error)
+}
+
+// Destroyer is a Sealer that makes the stored forms of an object unreadable
+// when it was deleted.
+type Destroyer interface {
+	Sealer
+	// Destroy is called once the deletion is durable. It may be called again.
+	Destroy(ctx context.Context, key events.Key, stored runtime.Object) error
 }
 
 // Store is the storage of one resource.

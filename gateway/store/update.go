@@ -81,7 +81,7 @@ func (s *Store) tryUpdate(ctx context.Context, key string, a *attempt, destinati
 		}
 		return nil, false, s.serveWritten(created, value, destination)
 	}
-	e, err := s.updated(a.object, sealed)
+	e, err := s.updated(ctx, a.object, sealed)
 	if err != nil {
 		return nil, false, err
 	}
@@ -132,7 +132,7 @@ func (s *Store) present(ctx context.Context, key string, o *events.Object, like 
 }
 
 // updated gives the event that turns old into value; nil if nothing changes.
-func (s *Store) updated(old *events.Object, value runtime.Object) (*events.Event, error) {
+func (s *Store) updated(ctx context.Context, old *events.Object, value runtime.Object) (*events.Event, error) {
 	data, contentType, err := events.Diff(old.Value, value)
 	if err != nil {
 		return nil, err
@@ -140,6 +140,7 @@ func (s *Store) updated(old *events.Object, value runtime.Object) (*events.Event
 	if contentType == events.ContentPatch && string(data) == "{}" {
 		return nil, nil
 	}
-	e := &events.Event{Type: updateType(old.Value, value), ContentType: contentType, Data: data}
+	e := s.classified(ctx, old.Value, value)
+	e.ContentType, e.Data = contentType, data
 	return e, nil
 }

@@ -1,0 +1,35 @@
+package store
+
+import (
+	"context"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// classified makes an event that says what a write does; old is nil for a
+// creation, new for a deletion. What the writer says of it (Origin) goes first.
+func (s *Store) classified(ctx context.Context, old, new runtime.Object) *events.Event {
+	e := &events.Event{}
+	if s.Volatile {
+		e.Type = plainType(old, new) // renewals, mostly: not worth words
+		return e
+	}
+	info, _ := requestInfo(ctx)
+	e.Type, e.Reason, e.Note = events.Classify(old, new, info.Verb, info.Subresource)
+	return e
+}
+
+func plainType(old, new runtime.Object) string {
+	switch {
+	case old == nil:
+		return events.Created
+	case new == nil:
+		return events.Deleted
+	case old.(metav1.Object).GetDeletionTimestamp() == nil && new.(metav1.Object).GetDeletionTimestamp() != nil:
+		return events.Deleting
+	}
+	return events.Updated
+}
