@@ -11,7 +11,10 @@ import (
 	"github.com/reckon-project/reckon/bus/memory"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// net/http lingers half a second after it has closed a connection.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+}
 
 func TestConformance(t *testing.T) {
 	bustest.Run(t, func(*testing.T) bus.Bus { return memory.New(time.Now) })
