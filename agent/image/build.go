@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ type Spec struct {
 	User       string
 	WorkingDir string
 	Ports      []string // "8080/tcp"
-	Arch       string   // a Go architecture name
+	Arch       string   // a Go architecture name; "": this machine's
 }
 
 // Build makes an image. The same input gives the same image: no time is recorded.
@@ -103,6 +104,9 @@ func finish(w *tar.Writer, b *bytes.Buffer, spec Spec) (v1.Image, error) {
 		return nil, err
 	}
 	file = file.DeepCopy()
+	if spec.Arch == "" {
+		spec.Arch = runtime.GOARCH
+	}
 	file.OS, file.Architecture = "linux", spec.Arch
 	file.Config = v1.Config{
 		Entrypoint: spec.Entrypoint, Cmd: spec.Cmd, User: spec.User, WorkingDir: spec.WorkingDir,
