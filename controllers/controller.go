@@ -20,6 +20,8 @@ type Mapper func(s *projections.Snapshot, c projections.Change, add func(events.
 // Controller is a declaration: what is watched, what is written, how it is decided.
 type Controller struct {
 	name      string
+	account   string
+	sources   []Source
 	watches   []watch
 	writes    []string
 	reconcile Reconciler
@@ -33,7 +35,13 @@ type watch struct {
 
 // New declares a controller. name is the service account it acts as in
 // kube-system ("replicaset-controller").
-func New(name string) *Controller { return &Controller{name: name, workers: 8} }
+func New(name string) *Controller { return &Controller{name: name, account: name, workers: 8} }
+
+// As sets the service account that the controller acts as; default: its name.
+func (c *Controller) As(account string) *Controller {
+	c.account = account
+	return c
+}
 
 // Name is the name given to New.
 func (c *Controller) Name() string { return c.name }
@@ -53,6 +61,17 @@ func (c *Controller) Owns(group, resource string, owner Kind) *Controller {
 // stands for all resources.
 func (c *Controller) Watches(group, resource string, m Mapper) *Controller {
 	c.watches = append(c.watches, watch{group, resource, m})
+	return c
+}
+
+// Source is what a controller learns from outside the log. It runs while this
+// process leads, until ctx ends, and names the keys to reconcile. What it learns is
+// kept where Reconcile reads it; nothing else of a controller does I/O.
+type Source func(ctx context.Context, add func(events.Key)) error
+
+// Source adds a source.
+func (c *Controller) Source(f Source) *Controller {
+	c.sources = append(c.sources, f)
 	return c
 }
 

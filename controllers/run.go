@@ -123,7 +123,10 @@ func runTerm(lead bus.Leadership, o Options, cs []*Controller) error {
 		}
 		var rt http.RoundTripper
 		if o.Intake != nil {
-			rt = o.Intake(c.name)
+			rt = o.Intake(c.account)
+		}
+		for _, source := range c.sources {
+			workers.Go(func() { t.learn(ctx, q, source) })
 		}
 		for range c.workers {
 			workers.Go(func() { t.work(ctx, q, rt) })
@@ -191,4 +194,16 @@ func (t *term) targets(r resource) []target {
 	}
 	own := t.mappers[r]
 	return append(own[:len(own):len(own)], t.all...)
+}
+
+// learn runs a source, again a second after it failed.
+func (t *term) learn(ctx context.Context, q *queue, source Source) {
+	for ctx.Err() == nil {
+		err := source(ctx, func(k events.Key) { q.enqueue(k, nil) })
+		if ctx.Err() != nil {
+			return
+		}
+		t.Logger.Warn("a source ended", "controller", q.controller.name, "error", err)
+		pause(ctx, time.Second)
+	}
 }

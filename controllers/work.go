@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -168,15 +169,18 @@ func (t *term) lastOn(ctx context.Context, k events.Key) uint64 {
 	return e.Sequence
 }
 
-// waitGone returns when the object with the uid is gone or on its way.
+// waitGone returns when the object with the uid is gone or on its way. It gives
+// up on one that the API doesn't serve any more.
 func (t *term) waitGone(ctx context.Context, uid string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	for {
 		s := t.Projection.Snapshot()
 		if o := s.ByUID(uid); !o.Exists() || o.Meta().GetDeletionTimestamp() != nil {
 			return nil
 		}
 		if err := t.Projection.WaitFor(ctx, s.Position()+1); err != nil {
-			return err
+			return fmt.Errorf("wait for uid %s to go: %w: %w", uid, events.ErrUnavailable, err)
 		}
 	}
 }
@@ -190,7 +194,7 @@ func (t *term) append(ctx context.Context, c *Controller, i Intent, env envelope
 	e := &events.Event{
 		Prefix: events.PrefixDecision, Key: i.Key,
 		ID: bus.NewID(), Source: t.Component, Type: i.Type, Time: t.Clock(),
-		Traceparent: env.traceparent, Actor: "system:serviceaccount:kube-system:" + c.name,
+		Traceparent: env.traceparent, Actor: "system:serviceaccount:kube-system:" + c.account,
 		Cause: cause, Reason: i.Reason, Note: i.Note,
 		IfVersion: i.IfVersion, Epoch: t.epoch, Component: t.Component,
 		ContentType: i.ContentType, Data: i.Data,

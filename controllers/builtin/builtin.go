@@ -2,23 +2,45 @@
 package builtin
 
 import (
+	"time"
+
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/deployment"
+	"github.com/reckon-project/reckon/controllers/endpointslice"
+	"github.com/reckon-project/reckon/controllers/garbage"
+	"github.com/reckon-project/reckon/controllers/namespace"
+	"github.com/reckon-project/reckon/controllers/nodelifecycle"
+	"github.com/reckon-project/reckon/controllers/podgc"
 	"github.com/reckon-project/reckon/controllers/replicaset"
 	"github.com/reckon-project/reckon/controllers/serviceaccount"
 )
 
 // Settings are what the cluster's controllers have to be told.
 type Settings struct {
-	RootCA []byte // PEM: the authority that signs the API server's certificate
+	Bus       bus.Bus          // heartbeats arrive on it
+	Clock     func() time.Time // nil: time.Now
+	RootCA    []byte           // PEM: the authority that signs the API server's certificate
+	NodeGrace time.Duration    // how long a node may be silent; 0: nodelifecycle.Grace
 }
 
 // Controllers makes all built-in controllers.
 func Controllers(s Settings) []*controllers.Controller {
+	if s.Clock == nil {
+		s.Clock = time.Now
+	}
 	return []*controllers.Controller{
 		deployment.New(),
 		replicaset.New(),
 		serviceaccount.New(),
 		serviceaccount.NewRootCA(s.RootCA),
+		endpointslice.New(),
+		endpointslice.NewEndpoints(),
+		garbage.New(),
+		podgc.New(),
+		namespace.New(),
+		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
+		nodelifecycle.NewEviction(),
+		nodelifecycle.NewPods(),
 	}
 }

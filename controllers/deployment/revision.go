@@ -64,7 +64,7 @@ func (r *rollout) numberRevision() ([]controllers.Intent, bool) {
 	if revision(r.d.Annotations) != next {
 		changed := r.d.DeepCopy()
 		changed.Annotations = with(changed.Annotations, revisionAnnotation, strconv.FormatInt(next, 10))
-		return []controllers.Intent{controllers.Patch(r.object, changed)}, true
+		return []controllers.Intent{controllers.Update(r.object, changed)}, true
 	}
 	return nil, false
 }

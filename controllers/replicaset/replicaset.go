@@ -115,10 +115,10 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 
 func createPods(s *projections.Snapshot, rs *appsv1.ReplicaSet, n int) []controllers.Intent {
 	intents := make([]controllers.Intent, 0, n)
-	names := namer{prefix: rs.Name, uid: string(rs.UID), position: s.Position(), taken: map[string]bool{}}
+	names := controllers.Namer{Prefix: rs.Name, UID: string(rs.UID), Position: s.Position()}
 	for range n {
 		pod := newPod(rs)
-		pod.Name = names.next(func(name string) bool { return s.Get(controllers.Pod.Key(rs.Namespace, name)).Exists() })
+		pod.Name = names.Next(func(name string) bool { return s.Get(controllers.Pod.Key(rs.Namespace, name)).Exists() })
 		intents = append(intents, controllers.Create(controllers.Pod, pod).Because("SuccessfulCreate", "Created pod: %s", pod.Name))
 	}
 	return intents

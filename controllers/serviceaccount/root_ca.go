@@ -42,6 +42,6 @@ func NewRootCA(ca []byte) *controllers.Controller {
 			}
 			changed := cm.DeepCopy()
 			changed.Data, changed.BinaryData = data, nil
-			return controllers.Do(controllers.Patch(o, changed)), nil
+			return controllers.Do(controllers.Update(o, changed)), nil
 		})
 }

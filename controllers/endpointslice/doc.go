@@ -1,0 +1,13 @@
+// Package endpointslice tells who answers for a Service: EndpointSlices, and for
+// old clients Endpoints, that follow the readiness of the pods it selects.
+//
+//		service ─► pods that its selector matches ─► one endpoint each, per address family
+//		                                         ─► packed into slices of at most 100, by ports
+//
+//	 1. An endpoint is ready when its pod is and isn't being deleted, or when the
+//	    service publishes addresses that aren't ready.
+//	 2. An endpoint stays in its slice as long as it can: a change rewrites as few slices as
+//	    it touches.
+//	 3. Services without a selector and of type ExternalName are left alone.
+//	 4. A service with many pods is looked at less often ([controllers.Result.Quiet]).
+package endpointslice
