@@ -49,6 +49,7 @@ func (e *Event) Header() Header {
 	set("ce-actor", e.Actor)
 	set("ce-reason", e.Reason)
 	set("ce-note", e.Note)
+	set("ce-why", e.Why)
 	set("ce-verb", e.Verb)
 	set("ce-component", e.Component)
 	set("ce-uid", e.UID)
@@ -150,7 +151,7 @@ func Parse(subject string, h Header, data []byte) (*Event, error) {
 	e := &Event{
 		Prefix: s.Prefix, Reporter: s.Reporter, Key: s.Key,
 		ID: text("ce-id"), Source: text("ce-source"), Traceparent: text("ce-traceparent"),
-		Actor: text("ce-actor"), Reason: text("ce-reason"), Note: text("ce-note"),
+		Actor: text("ce-actor"), Reason: text("ce-reason"), Note: text("ce-note"), Why: text("ce-why"),
 		Verb: text("ce-verb"), Component: text("ce-component"), UID: text("ce-uid"),
 		ContentType: text("content-type"), Data: data,
 	}

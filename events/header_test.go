@@ -29,7 +29,7 @@ func drawEvent(t *rapid.T) *events.Event {
 		ID:     text.Draw(t, "id"), Source: text.Draw(t, "source"), Type: rapid.SampledFrom([]string{events.Created, "never-seen"}).Draw(t, "type"),
 		Time:        time.Unix(rapid.Int64Range(0, 4e9).Draw(t, "s"), rapid.Int64Range(0, 999999999).Draw(t, "ns")).UTC(),
 		Traceparent: text.Draw(t, "trace"), Actor: text.Draw(t, "actor"), Reason: text.Draw(t, "reason"), Note: text.Draw(t, "note"),
-		Verb: text.Draw(t, "verb"), IfVersion: num.Draw(t, "if"), Epoch: num.Draw(t, "epoch"), Component: text.Draw(t, "component"),
+		Why: text.Draw(t, "why"), Verb: text.Draw(t, "verb"), IfVersion: num.Draw(t, "if"), Epoch: num.Draw(t, "epoch"), Component: text.Draw(t, "component"),
 		UID: text.Draw(t, "uid"), Counter: events.Counter{Incarnation: num.Draw(t, "inc"), N: num.Draw(t, "n")},
 		ContentType: rapid.SampledFrom([]string{"", events.ContentObject, events.ContentPatch}).Draw(t, "content"),
 		Data:        []byte(text.Draw(t, "data")),
