@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -29,9 +28,10 @@ type inflight struct {
 	data     []byte
 	complete func(uint64, error)
 
-	token string
-	floor uint64 // the event, if stored, is above this sequence
-	sent  time.Time
+	number uint64 // in order of sending, per stream
+	token  string // the last token of the reply subject
+	floor  uint64 // the event, if stored, is above this sequence
+	sent   time.Time
 }
 
 // acks matches JetStream's answers to the appends of one connection.
@@ -40,18 +40,19 @@ type acks struct {
 	prefix string
 	sub    *nats.Subscription
 	slots  chan struct{}
-	next   atomic.Uint64
 
 	mu      sync.Mutex
 	waiting map[string]*inflight
 	seen    map[string]uint64 // by stream: the newest sequence acknowledged to us
+	next    uint64            // the newest token given
+	groups  map[string]*group // by stream
 	closed  bool
 }
 
 func (c *connection) startAcks() error {
 	a := &acks{
 		c: c, prefix: c.newInbox() + ".", slots: make(chan struct{}, maxInflight),
-		waiting: map[string]*inflight{}, seen: map[string]uint64{},
+		waiting: map[string]*inflight{}, seen: map[string]uint64{}, groups: map[string]*group{},
 	}
 	c.acks = a
 	var err error
@@ -68,9 +69,10 @@ func (c *connection) startAcks() error {
 // publish sends one append. Appends of one goroutine are sent in order.
 func (a *acks) publish(f *inflight) {
 	a.slots <- struct{}{}
-	f.token = strconv.FormatUint(a.next.Add(1), 36)
 	f.sent = time.Now()
 	a.mu.Lock()
+	a.next++
+	f.token = strconv.FormatUint(a.next, 36)
 	if a.closed {
 		a.mu.Unlock()
 		a.finish(f, 0, fmt.Errorf("append to %s: %w: not stored, the connection is closed", f.subject, events.ErrUnavailable))
@@ -78,31 +80,40 @@ func (a *acks) publish(f *inflight) {
 	}
 	f.floor = a.seen[f.log.stream]
 	a.waiting[f.token] = f
+	g := a.group(f.log.stream)
+	g.sent++
+	g.unanswered++
+	f.number = g.sent
 	a.mu.Unlock()
 	err := a.c.nc.PublishMsg(&nats.Msg{Subject: f.subject, Reply: a.prefix + f.token, Header: f.header, Data: f.data})
 	if err != nil && a.take(f.token) != nil {
 		a.finish(f, 0, fmt.Errorf("append to %s: %w: not stored: %w", f.subject, events.ErrUnavailable, err))
+		a.regroup()
 	}
 }
 
 func (a *acks) take(token string) *inflight {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	f := a.waiting[token]
-	delete(a.waiting, token)
+	if f != nil {
+		delete(a.waiting, token)
+		a.answered(f)
+	}
+	a.mu.Unlock()
 	return f
 }
 
 func (a *acks) takeAll(match func(*inflight) bool) []*inflight {
 	a.mu.Lock()
-	defer a.mu.Unlock()
 	var out []*inflight
 	for token, f := range a.waiting {
 		if match(f) {
 			out = append(out, f)
 			delete(a.waiting, token)
+			a.answered(f)
 		}
 	}
+	a.mu.Unlock()
 	return out
 }
 
@@ -123,26 +134,13 @@ func (a *acks) receive(m *nats.Msg) {
 		a.c.task(func() { a.resolve(f, err) })
 	case ack.Error == nil:
 		a.stored(f, ack.Seq)
+		return
 	case ack.Error.conflict():
 		a.c.task(func() { a.conflict(f, ack.Error) })
 	default:
 		a.c.task(func() { a.refused(f, ack.Error) })
 	}
-}
-
-// stored completes f when it is durable.
-func (a *acks) stored(f *inflight, seq uint64) {
-	a.mu.Lock()
-	if seq > a.seen[f.log.stream] {
-		a.seen[f.log.stream] = seq
-	}
-	a.mu.Unlock()
-	a.c.durability.Await(f.log.stream, seq, func(err error) {
-		if err != nil {
-			err = fmt.Errorf("append to %s: %w: stored as %d, not known to be durable: %w", f.subject, events.ErrUnavailable, seq, err)
-		}
-		a.finish(f, seq, err)
-	})
+	a.regroup()
 }
 
 // watch looks up what stays unanswered.
@@ -157,6 +155,7 @@ func (a *acks) watch() {
 			for _, f := range a.takeAll(func(f *inflight) bool { return now.Sub(f.sent) > ackWait }) {
 				a.c.task(func() { a.resolve(f, nats.ErrTimeout) })
 			}
+			a.regroup()
 		}
 	}
 }
@@ -166,12 +165,14 @@ func (a *acks) lost() {
 	for _, f := range a.takeAll(func(*inflight) bool { return true }) {
 		a.c.task(func() { a.resolve(f, nats.ErrDisconnected) })
 	}
+	a.regroup()
 }
 
 func (a *acks) denied(d *Denied) {
 	for _, f := range a.takeAll(func(f *inflight) bool { return f.subject == d.Subject }) {
 		a.finish(f, 0, fmt.Errorf("append: %w", d))
 	}
+	a.regroup()
 }
 
 func (a *acks) close() {
