@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net"
 	"net/netip"
 	"strings"
 	"sync"
@@ -59,12 +60,15 @@ func (n *node) until(what string, holds func() bool) {
 }
 
 func (n *node) answered(p pod, address string) bool {
-	c, err := dial(n.t, p.ns, "tcp4", address)
-	if err != nil {
-		return false
-	}
-	c.Close()
-	return true
+	ctx, cancel := context.WithTimeout(n.t.Context(), 300*time.Millisecond) // until there are rules, nobody answers
+	defer cancel()
+	return p.ns.Do(func() error {
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp4", address)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}) == nil
 }
 
 func TestRulesFollowTheFeed(t *testing.T) {
