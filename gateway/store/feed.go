@@ -25,6 +25,11 @@ func (f *feed) add(news []*change, keep int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.changes = append(f.changes, news...)
+	// Watchers that are this far behind convert for themselves again.
+	end := len(f.changes) - servedKept
+	for i := max(0, end-len(news)); i < end; i++ {
+		f.changes[i].forget()
+	}
 	if drop := len(f.changes) - keep; drop > keep/4 {
 		f.from = f.changes[drop-1].Event.Sequence
 		f.changes = slices.Clone(f.changes[drop:]) // readers hold the old array
@@ -83,6 +88,10 @@ func (f *feed) after(position uint64) int {
 	return i
 }
 
+// servedKept is how many of a feed's newest changes keep what was made of them
+// for watchers.
+const servedKept = 512
+
 // change is a change with its values as registries want them, made once for
 // all watchers of a store.
 type change struct {
@@ -92,13 +101,19 @@ type change struct {
 }
 
 type served struct {
-	old, new       runtime.Object // at the change's position; shared, not to be modified
+	old, new       *shared // at the change's position
 	oldErr, newErr error
+}
+
+func (c *change) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.served = nil
 }
 
 // values gives the object after the change and, where it is asked for, before
 // it. Both are shared by all watchers.
-func (c *change) values(ctx context.Context, s *Store, wantOld bool) (old, new runtime.Object, err error) {
+func (c *change) values(ctx context.Context, s *Store, wantOld bool) (old, new *shared, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	v := c.served[s]
@@ -109,16 +124,24 @@ func (c *change) values(ctx context.Context, s *Store, wantOld bool) (old, new r
 		}
 		c.served[s] = v
 		if c.New != nil {
-			v.new, v.newErr = s.value(ctx, c.New, c.Event.Sequence)
+			v.new, v.newErr = s.shared(ctx, c.New, c.Event.Sequence)
 		}
 	}
 	if v.newErr != nil {
 		return nil, nil, v.newErr
 	}
 	if wantOld && c.Old != nil && v.old == nil && v.oldErr == nil {
-		v.old, v.oldErr = s.value(ctx, c.Old, c.Event.Sequence)
+		v.old, v.oldErr = s.shared(ctx, c.Old, c.Event.Sequence)
 	}
 	return v.old, v.new, v.oldErr
+}
+
+func (s *Store) shared(ctx context.Context, o *events.Object, version uint64) (*shared, error) {
+	obj, err := s.value(ctx, o, version)
+	if err != nil {
+		return nil, err
+	}
+	return &shared{object: obj}, nil
 }
 
 // value gives an object as watchers want it, at a version.

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -59,7 +60,9 @@ func (s *Store) Watch(ctx context.Context, key string, opts storage.ListOptions)
 
 // watcher is one watch:
 //
-//	(initial events) ─► (bookmark of their end) ─► changes, bookmarks … ─► (error) ─► closed
+//	begin:   (initial events) ─► (bookmark of their end)
+//	catchUp: (changes from the history)
+//	follow:  changes, bookmarks … ─► (error) ─► closed
 type watcher struct {
 	store     *Store
 	rel       string // relative key, or the prefix of relative keys
@@ -82,6 +85,9 @@ func (w *watcher) run(opts storage.ListOptions) {
 	defer close(w.results)
 	defer w.cancel()
 	err := w.begin(opts)
+	if err == nil {
+		err = w.catchUp()
+	}
 	if err == nil {
 		err = w.follow()
 	}
@@ -156,6 +162,37 @@ func (w *watcher) sendObject(o *events.Object) error {
 		return nil
 	}
 	return w.send(watch.Added, obj)
+}
+
+// catchUp sends what happened between the beginning of the watch and what the
+// feed keeps: a watch may begin anywhere in the history, as after a restart.
+func (w *watcher) catchUp() error {
+	s := w.store
+	if _, _, _, err := s.feed.read(w.from); err == nil {
+		return nil
+	}
+	if w.from < s.Hub.forgotten() {
+		return fmt.Errorf("changes after %d are forgotten: %w", w.from, events.ErrGone)
+	}
+	for changes, err := range s.Projection.Changes(w.ctx, w.from) {
+		if err != nil {
+			return err
+		}
+		for i := range changes {
+			c := &changes[i]
+			if k := c.Event.Key; c.Void != nil || k.Group != s.resource.Group || k.Resource != s.resource.Resource {
+				continue
+			}
+			if err := w.sendChange(&change{Change: *c}); err != nil {
+				return err
+			}
+		}
+		w.from = changes[len(changes)-1].Event.Sequence
+		if _, _, _, err := s.feed.read(w.from); err == nil {
+			return nil
+		}
+	}
+	return w.ctx.Err()
 }
 
 // follow sends changes until the watch ends.
@@ -234,15 +271,15 @@ func (w *watcher) sendChange(c *change) error {
 	if err != nil {
 		return err
 	}
-	is := c.New != nil && w.matches(new)
-	was := c.Old != nil && (w.all || w.matches(old))
+	is := c.New != nil && (w.all || w.matches(new.object))
+	was := c.Old != nil && (w.all || w.matches(old.object))
 	switch {
 	case is && was:
-		return w.send(watch.Modified, new.DeepCopyObject())
+		return w.send(watch.Modified, new)
 	case is:
-		return w.send(watch.Added, new.DeepCopyObject())
+		return w.send(watch.Added, new)
 	case was:
-		return w.send(watch.Deleted, old.DeepCopyObject())
+		return w.send(watch.Deleted, old)
 	}
 	return nil
 }
