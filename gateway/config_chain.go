@@ -19,7 +19,7 @@ import (
 //
 // The configurations are upstream's; in each the store is replaced by ours.
 func (s *Server) chain(ctx context.Context, o options.CompletedOptions) (*aggregatorapiserver.APIAggregator, error) {
-	g, err := newShared(ctx, o, s.local)
+	g, err := s.newShared(ctx, o)
 	if err != nil {
 		return nil, err
 	}

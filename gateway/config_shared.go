@@ -7,7 +7,6 @@ import (
 	"time"
 
 	apiextensionsapiserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
@@ -39,19 +38,20 @@ type shared struct {
 // newShared does for our server what upstream's BuildGenericConfig does for
 // etcd's: the same options applied in the same order, with the loopback client
 // in process and no etcd to watch over.
-func newShared(ctx context.Context, o options.CompletedOptions, local *inProcess) (*shared, error) {
+func (s *Server) newShared(ctx context.Context, o options.CompletedOptions) (*shared, error) {
 	c := genericapiserver.NewConfig(legacyscheme.Codecs)
 	resources := controlplane.DefaultAPIResourceConfigSource()
 	c.MergedResourceConfig = resources
 	if err := o.GenericServerRunOptions.ApplyTo(c); err != nil {
 		return nil, err
 	}
+	c.EffectiveVersion = known{c.EffectiveVersion}
 	if err := o.SecureServing.SecureServingOptions.ApplyTo(&c.SecureServing); err != nil {
 		return nil, err
 	}
 	c.LoopbackClientConfig = &rest.Config{
 		Host:      "https://localhost",
-		Transport: local.transport(loopback),
+		Transport: s.local.transport(loopback),
 		QPS:       -1, // as in kube-apiserver: no limit for itself
 		ContentConfig: rest.ContentConfig{
 			ContentType: runtime.ContentTypeProtobuf,
@@ -62,7 +62,8 @@ func newShared(ctx context.Context, o options.CompletedOptions, local *inProcess
 	if err != nil {
 		return nil, err
 	}
-	watched := informers.NewSharedInformerFactoryWithOptions(client, 0, informers.WithTransform(dropManagedFields))
+	watched := informers.NewSharedInformerFactory(client, 0)
+	s.direct.inform(watched)
 
 	if err := o.Features.ApplyTo(c, client, watched); err != nil {
 		return nil, err
@@ -100,7 +101,7 @@ func newShared(ctx context.Context, o options.CompletedOptions, local *inProcess
 	if err := o.Authentication.ApplyTo(ctx, &c.Authentication, c.SecureServing, c.EgressSelector, c.OpenAPIConfig, c.OpenAPIV3Config, client, watched, c.APIServerID); err != nil {
 		return nil, fmt.Errorf("set up authentication: %w", err)
 	}
-	c.Authentication.Authenticator = contextAuthenticator{c.Authentication.Authenticator}
+	c.Authentication.Authenticator = contextAuthenticator{newCertAuthenticator(c.Authentication.Authenticator)}
 	c.Authorization.Authorizer, c.RuleResolver, _, err = controlplaneapiserver.BuildAuthorizer(ctx, o.CompletedOptions, c.EgressSelector, c.APIServerID, watched)
 	if err != nil {
 		return nil, fmt.Errorf("set up authorization: %w", err)
@@ -115,12 +116,4 @@ func newShared(ctx context.Context, o options.CompletedOptions, local *inProcess
 	c.ShutdownDelayDuration = 0
 	c.RequestTimeout = time.Minute
 	return &shared{config: c, informers: watched, storages: storages}, nil
-}
-
-// dropManagedFields keeps the informers' copies small.
-func dropManagedFields(obj any) (any, error) {
-	if m, err := meta.Accessor(obj); err == nil && m.GetManagedFields() != nil {
-		m.SetManagedFields(nil)
-	}
-	return obj, nil
 }

@@ -22,6 +22,8 @@ import (
 	corerest "k8s.io/kubernetes/pkg/registry/core/rest"
 	servicestore "k8s.io/kubernetes/pkg/registry/core/service/storage"
 	serviceaccountstore "k8s.io/kubernetes/pkg/registry/core/serviceaccount/storage"
+
+	"github.com/reckon-project/reckon/bus"
 )
 
 // core is the core group: upstream's generic half of it (namespaces, secrets,
@@ -33,6 +35,7 @@ type core struct {
 	config    controlplane.CompletedConfig
 	client    *kubernetes.Clientset
 	allocated *allocators
+	bus       bus.Bus
 	nodes     tunnels
 }
 
@@ -44,7 +47,7 @@ func (s *Server) newCore(c controlplane.CompletedConfig, client *kubernetes.Clie
 	return &core{
 		GenericConfig: *c.ControlPlane.NewCoreGenericConfig(),
 		config:        c, client: client, allocated: allocated,
-		nodes: newTunnels(s.options.Bus),
+		bus: s.options.Bus, nodes: newTunnels(s.options.Bus),
 	}, nil
 }
 
@@ -121,6 +124,7 @@ func (c *core) addSimple(v1 map[string]rest.Storage, getter generic.RESTOptionsG
 	if v1["persistentvolumeclaims"], v1["persistentvolumeclaims/status"], err = pvcstore.NewREST(getter); err != nil {
 		return fmt.Errorf("claims: %w", err)
 	}
+	v1["componentstatuses"] = componentStatuses(c.bus)
 	rc, err := controllerstore.NewStorage(getter)
 	if err != nil {
 		return fmt.Errorf("replication controllers: %w", err)

@@ -30,6 +30,7 @@ type Server struct {
 	url        string
 	stores     *store.Factory
 	news       *news.Book
+	direct     *direct
 	local      *inProcess
 	aggregator *aggregatorapiserver.APIAggregator
 	ready      chan struct{}
@@ -89,6 +90,7 @@ func (s *Server) assemble(ctx context.Context) error {
 		Schemes: []*runtime.Scheme{legacyscheme.Scheme, apiextensionsapiserver.Scheme, aggregatorscheme.Scheme},
 		Sealer:  o.Sealer, Source: "gateway",
 	})
+	s.direct = newDirect(o.Log)
 	s.news = news.New(news.Options{Log: o.Log, Volatile: o.Volatile})
 	upstream, err := o.upstream(s.base, s.listener, advertised, keys)
 	if err != nil {
@@ -129,6 +131,7 @@ func (s *Server) Run(ctx context.Context) error {
 	storesCtx, stopStores := context.WithCancel(s.base)
 	g.Go(func() error { return s.stores.Run(storesCtx) })
 	g.Go(func() error { return s.news.Run(storesCtx) })
+	g.Go(func() error { return s.direct.run(storesCtx) })
 	g.Go(func() error {
 		defer stopStores() // the stores serve until the last request is answered
 		defer s.local.running.Wait()
