@@ -25,6 +25,7 @@ type class struct {
 
 	// By node index, up to date until looked (see cluster.changed).
 	verdicts []verdict
+	scores   []int64 // of the verdicts, refused if there is none: what schedule runs over
 	looked   uint64
 	feasible int
 	refused  [8]int // nodes by the filter that refuses them
@@ -46,6 +47,8 @@ type verdict struct {
 const (
 	fits   = -1
 	absent = -2
+
+	refusedScore = -1 // below every score
 )
 
 // maxIdleClasses bounds the classes kept without a pending pod.
@@ -140,21 +143,24 @@ func (c *cluster) look(cl *class) {
 	case cl.looked == end && cl.verdicts != nil:
 		return
 	case cl.verdicts == nil || cl.looked < c.forgotten:
-		for len(cl.verdicts) < len(c.nodes) {
-			cl.verdicts = append(cl.verdicts, verdict{by: absent})
-		}
+		cl.grow(len(c.nodes))
 		for i := range cl.verdicts {
 			c.judge(cl, int32(i))
 		}
 	default:
-		for len(cl.verdicts) < len(c.nodes) {
-			cl.verdicts = append(cl.verdicts, verdict{by: absent})
-		}
+		cl.grow(len(c.nodes))
 		for _, i := range c.changed[cl.looked-c.forgotten:] {
 			c.judge(cl, i)
 		}
 	}
 	cl.looked = end
+}
+
+func (cl *class) grow(nodes int) {
+	for len(cl.verdicts) < nodes {
+		cl.verdicts = append(cl.verdicts, verdict{by: absent})
+		cl.scores = append(cl.scores, refusedScore)
+	}
 }
 
 // judge sets one node's verdict.
@@ -174,6 +180,10 @@ func (c *cluster) judge(cl *class, i int32) {
 		}
 	}
 	cl.count(v.by, 1)
+	cl.scores[i] = refusedScore
+	if v.by == fits {
+		cl.scores[i] = v.score
+	}
 }
 
 // judgeObject runs what looks only at the node's object.

@@ -17,6 +17,7 @@ type cluster struct {
 	ready      int // nodes with an object
 	generation uint64
 	zones      []string
+	zoneAt     []int32 // by node index: node.zone once more, dense
 	pods       map[types.UID]*bound
 	groups     map[string]*group
 	services   map[string]map[string]labels.Selector
@@ -87,6 +88,7 @@ func (c *cluster) nodeNamed(name string) *node {
 		} else {
 			n.index = int32(len(c.nodes))
 			c.nodes = append(c.nodes, n)
+			c.zoneAt = append(c.zoneAt, 0)
 		}
 		c.byName[name] = n
 	}
@@ -126,6 +128,7 @@ func (c *cluster) setNode(name string, object *corev1.Node) {
 	if zone := c.zoneOf(object); zone != n.zone {
 		c.moveZone(n, zone)
 	}
+	c.zoneAt[n.index] = n.zone
 	c.touch(n)
 }
 

@@ -50,22 +50,19 @@ func schedule(c *cluster, cl *class) *node {
 		return nil
 	}
 	zones := zoneScores(c, cl)
-	var chosen *node
-	var top int64
-	for i := range cl.verdicts {
-		v := &cl.verdicts[i]
-		if v.by != fits {
+	chosen, top := -1, int64(refusedScore)
+	for i, score := range cl.scores {
+		if score == refusedScore {
 			continue
 		}
-		score := v.score
 		if zones != nil {
-			score += zones[c.nodes[i].zone]
+			score += zones[c.zoneAt[i]]
 		}
-		if chosen == nil || score > top {
-			chosen, top = c.nodes[i], score
+		if score > top {
+			chosen, top = i, score
 		}
 	}
-	return chosen
+	return c.nodes[chosen]
 }
 
 // zoneScores gives what nodes get for their zone, nil where that is all the same.
