@@ -142,12 +142,14 @@ func (a *API) do(ctx context.Context, w write) (any, error) {
 		}
 		after := a.Projection.Snapshot().Get(w.key)
 		switch {
+		case after.Exists() && after.Version < seq && after.Decision == seq: // void: a fact slipped in
+			continue
 		case e.Type == events.Deleted:
 			return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, nil
+		case !after.Exists() && e.Type == events.Created: // and gone again since
+			return metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ResourceVersion: strconv.FormatUint(seq, 10)}}, nil
 		case !after.Exists():
 			return nil, apierrors.NewNotFound(w.resource(), w.key.Name)
-		case after.Version < seq: // void: a fact slipped in
-			continue
 		}
 		return after.Value, nil
 	}
