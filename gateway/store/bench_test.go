@@ -28,7 +28,7 @@ func BenchmarkCreatePods(b *testing.B) {
 		}
 		b.Run(on.name, func(b *testing.B) {
 			s := podStore(b, newFixture(b, on, false), on.direct || on.name == "server")
-			pod := internalPod(b)
+			pod := internalPod()
 			var n atomic.Uint64
 			b.SetParallelism(32) // times two cores
 			b.ReportAllocs()
@@ -51,7 +51,7 @@ func BenchmarkCreatePods(b *testing.B) {
 // BenchmarkUpdatePod sets a label of one pod again and again.
 func BenchmarkUpdatePod(b *testing.B) {
 	s := podStore(b, newFixture(b, setups[0], false), true)
-	pod := internalPod(b)
+	pod := internalPod()
 	if err := s.Create(b.Context(), "/pods/default/web", pod, &api.Pod{}, 0); err != nil {
 		b.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func BenchmarkUpdatePod(b *testing.B) {
 // BenchmarkListPods lists 1,000 pods.
 func BenchmarkListPods(b *testing.B) {
 	s := podStore(b, newFixture(b, setups[0], false), true)
-	pod := internalPod(b)
+	pod := internalPod()
 	for i := range 1000 {
 		p := pod.DeepCopy()
 		p.Name = fmt.Sprintf("web-%d", i)
@@ -104,7 +104,7 @@ func podStore(b *testing.B, f *fixture, direct bool) *store.Store {
 	return s
 }
 
-func internalPod(b *testing.B) *api.Pod {
+func internalPod() *api.Pod {
 	container := corev1.Container{
 		Name: "web", Image: "registry.example/team/web:1.2.3", Args: []string{"--listen=:8080", "--log=info"},
 		Env:   []corev1.EnvVar{{Name: "MODE", Value: "production"}, {Name: "REGION", Value: "north"}},
@@ -133,10 +133,7 @@ func internalPod(b *testing.B) *api.Pod {
 			Volumes:    []corev1.Volume{{Name: "config", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{LocalObjectReference: corev1.LocalObjectReference{Name: "web"}}}}},
 		},
 	}
-	legacyscheme.Scheme.Default(v1)
 	pod := &api.Pod{}
-	if err := legacyscheme.Scheme.Convert(v1, pod, nil); err != nil {
-		b.Fatal(err)
-	}
+	internal(v1, pod)
 	return pod
 }
