@@ -33,6 +33,9 @@ type Change struct {
 	Namespace string
 }
 
+// everyone is in place of the node in subjects that all nodes read.
+const everyone = "_"
+
 type name struct{ namespace, name string }
 
 type podEntry struct {
@@ -86,6 +89,9 @@ func (s *Store) Apply(item bus.FeedItem) (Change, error) {
 	case "pods":
 		return s.applyPod(key, at, item.Data)
 	case "manifest":
+		if tokens[1] == everyone {
+			return Change{}, nil // it names what all nodes have, and so no pods
+		}
 		return s.applyManifest(item.Data)
 	case "configmaps":
 		return Change{Namespace: key.namespace}, keep(s.configMaps, key, item.Data)
