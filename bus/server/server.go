@@ -25,6 +25,7 @@ import (
 const (
 	maxPayload = 8 << 20
 	startWait  = 30 * time.Second
+	createWait = 5 * time.Second // a try of making the streams
 )
 
 // Server is an embedded NATS server with the project's streams.
@@ -119,8 +120,15 @@ func (s *Server) openStreams(ctx context.Context) error {
 		replicas = min(len(s.options.Cluster.Peers), 3)
 	}
 	for {
-		// A cluster first has to find a leader.
-		if err = bus.CreateStreams(ctx, js, replicas); err == nil || s.options.Cluster == nil {
+		// A cluster first has to find a leader; until then nobody answers.
+		try := startWait
+		if s.options.Cluster != nil {
+			try = createWait
+		}
+		tctx, cancel := context.WithTimeout(ctx, try)
+		err = bus.CreateStreams(tctx, js, replicas)
+		cancel()
+		if err == nil || s.options.Cluster == nil {
 			break
 		}
 		select {
