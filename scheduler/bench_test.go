@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/events"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -31,14 +33,22 @@ func BenchmarkPlace(b *testing.B) {
 	}
 }
 
-// BenchmarkPendingPods is the whole way on the bus in memory: pods pending when
-// the scheduler starts, until the last is folded as bound. The projection folds in the same process.
+// BenchmarkPendingPods is the whole way: pods pending when the scheduler starts, until the last is
+// folded as bound. The projection folds in the same process. On the embedded
+// server every placement is durable.
 func BenchmarkPendingPods(b *testing.B) {
-	for _, size := range []struct{ nodes, pods int }{{1000, 5000}, {5000, 5000}} {
-		b.Run(fmt.Sprintf("nodes=%d/pods=%d", size.nodes, size.pods), func(b *testing.B) {
+	for _, size := range []struct {
+		bus         string
+		nodes, pods int
+	}{{"memory", 1000, 5000}, {"memory", 5000, 5000}, {"server", 1000, 5000}} {
+		b.Run(fmt.Sprintf("bus=%s/nodes=%d/pods=%d", size.bus, size.nodes, size.pods), func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
-				h := newHarness(b, nil)
+				var wrap func(bus.Bus) bus.Bus
+				if size.bus == "server" {
+					wrap = func(bus.Bus) bus.Bus { return embedded(b) }
+				}
+				h := newHarness(b, wrap)
 				for i := range size.nodes {
 					h.create("nodes", parseNode(b, fmt.Sprint("n", i), []string{"cpu=32", "memory=128Gi"}))
 				}
@@ -48,25 +58,43 @@ func BenchmarkPendingPods(b *testing.B) {
 				from := h.projection.Snapshot().Position()
 				b.StartTimer()
 				stop := h.start("bench")
-				bound := 0
-				for changes, err := range h.projection.Changes(b.Context(), from) {
-					if err != nil {
-						b.Fatal(err)
-					}
-					for _, c := range changes {
-						if c.Event.Type == events.Scheduled && c.Void == nil && c.New.Value.(*corev1.Pod).Spec.NodeName != "" {
-							bound++
-						}
-					}
-					if bound >= size.pods {
-						break
-					}
-				}
+				h.awaitBound(b, from, size.pods)
 				b.StopTimer()
 				stop()
 				b.StartTimer()
 			}
 			b.ReportMetric(float64(size.pods)*float64(b.N)/b.Elapsed().Seconds(), "pods/s")
 		})
+	}
+}
+
+// embedded is a durable bus of its own.
+func embedded(b *testing.B) bus.Bus {
+	s, err := server.Start(server.Options{Dir: b.TempDir(), Name: "bench"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(s.Shutdown)
+	conn, err := s.Connect("scheduler")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return conn
+}
+
+func (h *harness) awaitBound(b *testing.B, from uint64, pods int) {
+	bound := 0
+	for changes, err := range h.projection.Changes(b.Context(), from) {
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, c := range changes {
+			if c.Event.Type == events.Scheduled && c.Void == nil && c.New.Value.(*corev1.Pod).Spec.NodeName != "" {
+				bound++
+			}
+		}
+		if bound >= pods {
+			return
+		}
 	}
 }

@@ -34,6 +34,11 @@ func (p *Proxy) render(s *corev1.Service, of map[string]*discoveryv1.EndpointSli
 	}
 	for i := range s.Spec.Ports {
 		port := &s.Spec.Ports[i]
+		switch protocolOf(port) {
+		case corev1.ProtocolTCP, corev1.ProtocolUDP, corev1.ProtocolSCTP:
+		default:
+			continue // never write into a rule what isn't one of these
+		}
 		w := portWriter{
 			ruleset: r, names: p.names, service: s, port: port,
 			id:      fmt.Sprintf("%s/%s:%s/%d/%s", s.Namespace, s.Name, port.Name, port.Port, protocolOf(port)),

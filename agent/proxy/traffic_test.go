@@ -165,8 +165,8 @@ func datagram(t *testing.T, c net.Conn) string {
 func TestRefusedServiceHarmsNoOther(t *testing.T) {
 	n := newNode(t)
 	a := n.pod("a")
-	n.proxy.SetService("default", "bad", service("bad", "10.96.0.66", func(s *corev1.Service) { s.Spec.Ports[0].Protocol = "XYZ" }))
-	sl := slice("bad", "XYZ", at{ip: a.ip})
+	n.proxy.SetService("default", "bad", service("bad", "10.96.0.66", func(s *corev1.Service) { s.Spec.Ports[0].Port = 99999 }))
+	sl := slice("bad", tcp, at{ip: a.ip})
 	n.proxy.SetSlice("default", sl.Name, sl)
 	n.set(service("web", "10.96.0.10"), slice("web", tcp, at{ip: a.ip}))
 	ask(t, n.ns, "10.96.0.10:8080")
