@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"strconv"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,7 +27,9 @@ type Nodes struct {
 	// Becomes says what a pod is to report (nil: Ready).
 	Becomes func(*corev1.Pod) State
 
-	next    int
+	next int
+
+	mu      sync.Mutex
 	counter uint64
 }
 
@@ -80,20 +83,22 @@ func (n *Nodes) pod(ctx context.Context, o *events.Object) error {
 		return n.report(ctx, pod, corev1.PodStatus{Phase: corev1.PodSucceeded, Conditions: conditions(corev1.ConditionFalse, n.Clock())})
 	}
 	if pod.Status.Phase == corev1.PodPending {
-		return n.Report(ctx, pod)
+		is := Ready
+		if n.Becomes != nil {
+			is = n.Becomes(pod)
+		}
+		return n.Report(ctx, pod, is)
 	}
 	return nil
 }
 
-// Report reports what a pod becomes now.
-func (n *Nodes) Report(ctx context.Context, pod *corev1.Pod) error {
-	want := Ready
-	if n.Becomes != nil {
-		want = n.Becomes(pod)
-	}
+// Report reports that a pod is now in a state.
+func (n *Nodes) Report(ctx context.Context, pod *corev1.Pod, is State) error {
+	n.mu.Lock()
 	ip := "10.1." + strconv.FormatUint(n.counter/200%200, 10) + "." + strconv.FormatUint(n.counter%200+1, 10)
+	n.mu.Unlock()
 	status := corev1.PodStatus{Phase: corev1.PodRunning, PodIP: ip, PodIPs: []corev1.PodIP{{IP: ip}}}
-	switch want {
+	switch is {
 	case Ready:
 		status.Conditions = conditions(corev1.ConditionTrue, n.Clock())
 	case Running:
@@ -140,11 +145,14 @@ func (n *Nodes) report(ctx context.Context, pod *corev1.Pod, status corev1.PodSt
 	if err != nil {
 		return err
 	}
+	n.mu.Lock()
 	n.counter++
+	counter := n.counter
+	n.mu.Unlock()
 	e := &events.Event{
 		Prefix: events.PrefixFact, Reporter: pod.Spec.NodeName, Key: controllers.Pod.Key(pod.Namespace, pod.Name),
 		ID: bus.NewID(), Source: "agent/" + pod.Spec.NodeName, Type: events.Reported, Time: n.Clock(),
-		UID: string(pod.UID), Counter: events.Counter{Incarnation: 1, N: n.counter}, ContentType: events.ContentPatch, Data: data,
+		UID: string(pod.UID), Counter: events.Counter{Incarnation: 1, N: counter}, ContentType: events.ContentPatch, Data: data,
 	}
 	_, err = n.Bus.Log().Append(ctx, bus.Entry{Event: e})
 	return err
