@@ -82,14 +82,14 @@ var unsaid = corev1.ResourceList{
 
 func (r *resourceNames) demand(pod *corev1.Pod) *demand {
 	d := &demand{ports: hostPorts(pod)}
-	for name, q := range helpers.PodRequests(pod, helpers.PodResourcesOptions{}) {
+	for name, q := range helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true}) {
 		if a := amount(name, q); a != 0 && name != corev1.ResourcePods {
 			d.requests = append(d.requests, request{r.of(name), a})
 		}
 	}
 	d.requests = append(d.requests, request{podsIndex, 1})
 	slices.SortFunc(d.requests, func(a, b request) int { return a.resource - b.resource })
-	scored := helpers.PodRequests(pod, helpers.PodResourcesOptions{NonMissingContainerRequests: unsaid})
+	scored := helpers.PodRequests(pod, helpers.PodResourcesOptions{UseStatusResources: true, NonMissingContainerRequests: unsaid})
 	d.cpu = amount(corev1.ResourceCPU, scored[corev1.ResourceCPU])
 	d.memory = amount(corev1.ResourceMemory, scored[corev1.ResourceMemory])
 	return d

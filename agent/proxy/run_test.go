@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -176,4 +177,27 @@ func TestTwoProxiesInOneNamespace(t *testing.T) {
 		return errors.Join(err, other.sync(t.Context()), other.Cleanup(t.Context()), network.Teardown(t.Context(), o))
 	})
 	ask(t, n.ns, "10.96.0.10:8080")
+}
+
+// TestRollingUpdateFailsNothing changes endpoints under constant load: whoever
+// leaves still serves until its rules are gone.
+func TestRollingUpdateFailsNothing(t *testing.T) {
+	n := newNode(t)
+	a, b, client := n.pod("a"), n.pod("b"), n.pod("client")
+	feed := memory.New(time.Now).Feed()
+	defer n.run(feed)()
+	put(t, feed, "feed._.services.default.web", "1", service("web", "10.96.0.10"))
+	put(t, feed, "feed._.endpointslices.default.web-1", "1", slice("web", tcp, at{ip: a.ip}))
+	n.until("web answers", func() bool { return n.answered(client, "10.96.0.10:8080") })
+	steps := [][]at{
+		{{ip: a.ip}, {ip: b.ip, notReady: true}}, {{ip: a.ip}, {ip: b.ip}}, {{ip: a.ip, leaving: true}, {ip: b.ip}}, {{ip: b.ip}},
+		{{ip: b.ip}, {ip: a.ip, notReady: true}}, {{ip: b.ip}, {ip: a.ip}}, {{ip: b.ip, leaving: true}, {ip: a.ip}}, {{ip: a.ip}},
+	}
+	for i := range 40 {
+		put(t, feed, "feed._.endpointslices.default.web-1", strconv.Itoa(i+2), slice("web", tcp, steps[i%len(steps)]...))
+		for range 50 {
+			ask(t, client.ns, "10.96.0.10:8080") // fails the test if it isn't answered
+		}
+	}
+	n.until("the last change holds", func() bool { return everybody(t, client.ns, "10.96.0.10:8080")["a"] == 100 })
 }
