@@ -53,15 +53,43 @@ func CreateStreams(ctx context.Context, js jetstream.JetStream, replicas int) er
 		c.Duplicates = duplicateWindow
 		// A follower answers direct reads too, and may be behind.
 		c.AllowDirect = replicas == 1
-		if _, err := js.CreateOrUpdateStream(ctx, c); err != nil {
+		err := create(ctx, replicas, func(ctx context.Context) error {
+			_, err := js.CreateOrUpdateStream(ctx, c)
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("create stream %s: %w", c.Name, err)
 		}
 	}
-	_, err := js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
-		Bucket: BucketBlobs, Description: "checkpoints", Storage: jetstream.FileStorage, Replicas: replicas,
+	err := create(ctx, replicas, func(ctx context.Context) error {
+		_, err := js.CreateOrUpdateObjectStore(ctx, jetstream.ObjectStoreConfig{
+			Bucket: BucketBlobs, Description: "checkpoints", Storage: jetstream.FileStorage, Replicas: replicas,
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("create object store %s: %w", BucketBlobs, err)
 	}
 	return nil
+}
+
+// create tries again in a cluster: before it has a leader nobody answers, and
+// before enough servers have joined there is no place for replicas.
+func create(ctx context.Context, replicas int, f func(context.Context) error) error {
+	if replicas == 1 {
+		return f(ctx)
+	}
+	for try := time.Second; ; try = min(2*try, 10*time.Second) {
+		tctx, cancel := context.WithTimeout(ctx, try)
+		err := f(tctx)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }

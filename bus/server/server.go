@@ -23,9 +23,9 @@ import (
 )
 
 const (
-	maxPayload = 8 << 20
-	startWait  = 30 * time.Second
-	createWait = 5 * time.Second // a try of making the streams
+	maxPayload  = 8 << 20
+	startWait   = 30 * time.Second
+	streamsWait = 90 * time.Second // in a cluster: until a majority is there
 )
 
 // Server is an embedded NATS server with the project's streams.
@@ -113,31 +113,13 @@ func (s *Server) openStreams(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, startWait)
+	ctx, cancel := context.WithTimeout(ctx, streamsWait)
 	defer cancel()
 	replicas := 1
 	if s.options.Cluster != nil {
 		replicas = min(len(s.options.Cluster.Peers), 3)
 	}
-	for {
-		// A cluster first has to find a leader; until then nobody answers.
-		try := startWait
-		if s.options.Cluster != nil {
-			try = createWait
-		}
-		tctx, cancel := context.WithTimeout(ctx, try)
-		err = bus.CreateStreams(tctx, js, replicas)
-		cancel()
-		if err == nil || s.options.Cluster == nil {
-			break
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-	if err != nil {
+	if err := bus.CreateStreams(ctx, js, replicas); err != nil {
 		return err
 	}
 	if s.options.Cluster != nil {
