@@ -106,6 +106,12 @@ func links(names ...string) map[string]string {
 	return out
 }
 
+// newBus gives the node an empty bus, as if the cluster's memory had gone.
+func (n *node) newBus() {
+	n.bus = memory.New(time.Now)
+	n.options.Bus = n.bus
+}
+
 // start runs the agent; halt ends it, as a crash would: containers go on.
 func (n *node) start() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -161,7 +167,7 @@ func (n *node) remove(p *v1.Pod) { n.send("feed.n1.pods."+p.Namespace+"."+p.Name
 // the facts so far.
 func (n *node) await(p *v1.Pod, what string, want func(v1.PodStatus) bool) (v1.PodStatus, []*events.Event) {
 	n.t.Helper()
-	ctx, cancel := context.WithTimeout(n.t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
 	defer cancel()
 	var last v1.PodStatus
 	var facts []*events.Event

@@ -2,11 +2,14 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/reckon-project/reckon/events"
 )
 
 // get asks the node's kubelet API over its tunnel.
@@ -14,7 +17,13 @@ func (n *node) get(path string) string {
 	n.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return n.bus.Dial(ctx, "tunnel.n1.conn") }}}
-	r, err := client.Get("http://node" + path)
+	var r *http.Response
+	var err error
+	for { // an agent that has just started listens a moment later
+		if r, err = client.Get("http://node" + path); !errors.Is(err, events.ErrUnavailable) {
+			break
+		}
+	}
 	if err != nil {
 		n.t.Fatal(err)
 	}

@@ -103,6 +103,7 @@ func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 		w.markDirty()
 		return &waitError{reason: reasonCreateError, message: message(err), event: "Failed", retry: retryAfter}
 	}
+	w.own(id)
 	w.note("Created", "Container created: "+c.spec.Name)
 	old := c.current
 	if old != nil {

@@ -111,6 +111,7 @@ func (w *Worker) runSandbox(ctx context.Context) error {
 		w.note("FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err))
 		return err
 	}
+	w.own(id)
 	w.config = config
 	w.sandboxes = append([]string{id}, w.sandboxes...)
 	return w.seeSandbox(ctx, id)

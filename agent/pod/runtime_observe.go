@@ -69,7 +69,9 @@ func (w *Worker) take(ctx context.Context, sandboxes []runtime.Sandbox, ooms map
 	byName := map[string][]*cri.Container{}
 	for _, s := range sandboxes {
 		w.sandboxes = append(w.sandboxes, s.Id)
+		w.own(s.Id)
 		for _, c := range s.Containers {
+			w.own(c.Id)
 			byName[c.Metadata.Name] = append(byName[c.Metadata.Name], c)
 		}
 	}

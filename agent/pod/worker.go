@@ -35,6 +35,7 @@ type Worker struct {
 	dirty     bool // look at the runtime again
 	stale     bool // bring the volumes up to date
 	ooms      map[string]bool
+	owned     map[string]bool    // ids of its containers and sandboxes
 	exits     map[string]int     // ids that ended, by how often they were looked at since
 	interrupt context.CancelFunc // of the step under way
 	view      View               // what others may read
@@ -84,7 +85,7 @@ type ContainerView struct {
 func New(host *Host, pod *v1.Pod, position uint64) *Worker {
 	w := &Worker{
 		host: host, uid: string(pod.UID), desired: pod, position: position, dirty: true,
-		wake: make(chan struct{}, 1), results: make(chan probeResult, 16), ooms: map[string]bool{}, exits: map[string]int{}, pulls: map[string]*pullBackoff{},
+		wake: make(chan struct{}, 1), results: make(chan probeResult, 16), ooms: map[string]bool{}, owned: map[string]bool{}, exits: map[string]int{}, pulls: map[string]*pullBackoff{},
 		publish: &publisher{host: host, uid: string(pod.UID), key: events.Key{Resource: "pods", Namespace: pod.Namespace, Name: pod.Name}},
 	}
 	w.adoptSpec(pod)
@@ -299,15 +300,16 @@ func graceOf(pod *v1.Pod) int64 {
 func (w *Worker) Owns(id string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.view.Sandbox == id {
-		return true
+	return w.owned[id]
+}
+
+// own remembers an id before anything can happen to what it names.
+func (w *Worker) own(ids ...string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, id := range ids {
+		w.owned[id] = true
 	}
-	for _, c := range w.view.Containers {
-		if c.ID == id {
-			return true
-		}
-	}
-	return false
 }
 
 // View gives what others may read of the pod.
