@@ -19,6 +19,15 @@
 //     and never one that is not durable yet.
 //  5. A batch is stored whole, with consecutive sequences, or not at all.
 //
+// A stored message that isn't an event comes out of Read and Follow with an empty
+// Type (its Key from the subject, the reason in Note), so that a fold voids it;
+// an envelope newer than this program ends them with *events.NewerEnvelope. An
+// expired VOLATILE event is seen as deleted with the Actor "expiry".
+//
+// What a connection may not do fails at once with *Denied (class ErrInvalid).
+// Identities "node:<name>" and "user:<name>" have no access to JetStream's API;
+// the server reads for them (reader.go).
+//
 // What it doesn't promise: that an appended event has an effect (the fold may
 // find it void), nor an order between LOG and VOLATILE.
 //
