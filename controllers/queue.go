@@ -14,6 +14,7 @@ import (
 type queue struct {
 	controller *Controller
 	clock      func() time.Time
+	limiter    workqueue.TypedRateLimiter[events.Key]
 	keys       workqueue.TypedRateLimitingInterface[events.Key]
 
 	mu    sync.Mutex
@@ -34,7 +35,7 @@ const maxCause = 8
 func newQueue(c *Controller, clock func() time.Time) *queue {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[events.Key](10*time.Millisecond, time.Minute)
 	return &queue{
-		controller: c, clock: clock,
+		controller: c, clock: clock, limiter: limiter,
 		keys:  workqueue.NewTypedRateLimitingQueue(limiter),
 		state: map[events.Key]*keyState{},
 	}

@@ -54,11 +54,13 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 		errors.Is(err, events.ErrVoid) || errors.Is(err, events.ErrNotFound):
 		// Somebody else was first. What he did is folded: look again, with backoff
 		// in case of a cause that looking again doesn't change.
-		q.end(k, 0, nil)
+		q.end(k, 0, state.failure)
 		q.keys.AddRateLimited(k)
 	case err != nil:
-		q.end(k, result.Quiet, err)
-		q.keys.AddRateLimited(k)
+		// What it wrote before it failed must not bring it back at once.
+		wait := q.limiter.When(k)
+		q.end(k, max(result.Quiet, min(wait, time.Second)), err)
+		q.keys.AddAfter(k, wait)
 		level := slog.LevelWarn
 		var refused *APIError
 		if errors.As(err, &refused) && refused.HasCause(corev1.NamespaceTerminatingCause) {

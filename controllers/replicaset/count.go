@@ -75,13 +75,12 @@ func newStatus(rs *appsv1.ReplicaSet, c counts, failure error, now time.Time) ap
 	}
 	had := false
 	for _, cond := range rs.Status.Conditions {
+		// A failure that goes on keeps its first message: each attempt is about
+		// another name, and news of it would lead to the next attempt.
 		if cond.Type == appsv1.ReplicaSetReplicaFailure {
 			had = true
 			if failure == nil {
 				continue
-			}
-			if cond.Reason == "FailedCreate" {
-				cond.Message = failure.Error()
 			}
 		}
 		status.Conditions = append(status.Conditions, cond)

@@ -2,7 +2,7 @@ package replicaset
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -91,7 +91,7 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 			}
 			result.Intents = createPods(s, rs, n)
 		case diff < 0:
-			result.Intents = deletePods(s, rs, c.active, min(-diff, burst), now)
+			result.Intents, failure = deletePods(s, rs, c.active, min(-diff, burst), now), nil
 		default:
 			failure = nil
 		}
@@ -105,7 +105,7 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 		updated.Status = status
 		progressed := controllers.Progressed(o, &updated)
 		if failure != nil {
-			progressed = progressed.Because("FailedCreate", "Error creating: %v", failure)
+			progressed = progressed.Because("FailedCreate", "Error creating: %s", why(failure))
 		}
 		// First: after a refused create nothing more is started.
 		result.Intents = append([]controllers.Intent{progressed}, result.Intents...)
@@ -148,6 +148,15 @@ func deletePods(s *projections.Snapshot, rs *appsv1.ReplicaSet, active []*events
 func failureCondition(err error, now time.Time) appsv1.ReplicaSetCondition {
 	return appsv1.ReplicaSetCondition{
 		Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue,
-		LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)), Reason: "FailedCreate", Message: fmt.Sprint(err),
+		LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)), Reason: "FailedCreate", Message: why(err),
 	}
+}
+
+// why is the API's own words, if it was the API that refused.
+func why(err error) string {
+	var refused *controllers.APIError
+	if errors.As(err, &refused) {
+		return refused.Status.Message
+	}
+	return err.Error()
 }
