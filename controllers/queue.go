@@ -50,18 +50,19 @@ func (q *queue) at(k events.Key) *keyState {
 	return s
 }
 
-// enqueue asks for a reconcile of k because of e (nil: because it is there).
-func (q *queue) enqueue(k events.Key, e *events.Event) {
-	if e != nil {
+// enqueue asks for a reconcile of k because of the event at sequence (0: none)
+// in a trace ("": none).
+func (q *queue) enqueue(k events.Key, sequence uint64, trace string) {
+	if sequence != 0 {
 		q.mu.Lock()
 		s := q.at(k)
 		if len(s.cause) == maxCause {
 			copy(s.cause, s.cause[1:])
 			s.cause = s.cause[:maxCause-1]
 		}
-		s.cause = append(s.cause, e.Sequence)
-		if e.Traceparent != "" {
-			s.traceparent = e.Traceparent
+		s.cause = append(s.cause, sequence)
+		if trace != "" {
+			s.traceparent = trace
 		}
 		q.mu.Unlock()
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -76,7 +77,7 @@ func (n *Nodes) pod(ctx context.Context, o *events.Object) error {
 	if pod.Spec.NodeName == "" {
 		return n.bind(ctx, o)
 	}
-	if pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+	if !slices.Contains(n.Names, pod.Spec.NodeName) || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
 		return nil
 	}
 	if pod.DeletionTimestamp != nil {

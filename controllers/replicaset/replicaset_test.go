@@ -3,6 +3,7 @@ package replicaset_test
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,22 +103,21 @@ func TestMinReadySeconds(t *testing.T) {
 
 func TestRefusedPods(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
-		refused, full := 0, true
+		var refused, room atomic.Int64
 		w.API.Refuse = func(method string, k events.Key) error {
-			if method != "POST" || k.Resource != "pods" || !full {
+			if method != "POST" || k.Resource != "pods" || room.Load() > 0 {
 				return nil
 			}
-			refused++
+			refused.Add(1)
 			return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("exceeded quota"))
 		}
 		w.Create(controllers.ReplicaSet, newSet(1000))
 		w.Advance(time.Minute)
 		wantStatus(t, w, "0 replicas, 0 ready, 0 available, ReplicaFailure: FailedCreate")
-		if refused > 200 {
-			t.Errorf("tried %d times in a minute", refused)
+		if n := refused.Load(); n > 200 {
+			t.Errorf("tried %d times in a minute", n)
 		}
-		w.Settle()
-		full = false
+		room.Store(1)
 		w.Advance(2 * time.Minute)
 		wantStatus(t, w, "1000 replicas, 0 ready, 0 available")
 	})
