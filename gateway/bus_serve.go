@@ -15,8 +15,8 @@ import (
 const busSubject = "api.*.conn"
 
 // ServeBus serves the API over the tunnels of the bus until ctx ends: HTTP/1.1
-// without TLS, authenticated by the subject that was dialled. A connection with
-// an identity that nobody has is closed.
+// without TLS, authenticated by the subject that was dialled. Who dials one with
+// an identity that nobody has gets 401.
 func (s *Server) ServeBus(ctx context.Context) error {
 	listener, err := s.options.Bus.Listen(ctx, busSubject)
 	if err != nil {
@@ -24,7 +24,7 @@ func (s *Server) ServeBus(ctx context.Context) error {
 	}
 	server := &http.Server{
 		Handler:     http.HandlerFunc(s.answerBus),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context { return connIdentity(ctx, c) },
+		ConnContext: connIdentity,
 		BaseContext: func(net.Listener) context.Context { return s.base },
 		// An agent keeps its connection between requests; an idle one is dropped late.
 		IdleTimeout: 5 * time.Minute,
@@ -51,8 +51,7 @@ func (s *Server) ServeBus(ctx context.Context) error {
 func connIdentity(ctx context.Context, c net.Conn) context.Context {
 	u, err := busUser(c.LocalAddr().String())
 	if err != nil {
-		klog.FromContext(ctx).Error(err, "API connection refused", "subject", c.LocalAddr())
-		c.Close()
+		klog.FromContext(ctx).Error(err, "API connection of nobody known", "subject", c.LocalAddr())
 		return ctx
 	}
 	return withIdentity(ctx, identity{user: u})
@@ -61,7 +60,7 @@ func connIdentity(ctx context.Context, c net.Conn) context.Context {
 // answerBus passes a request on once the server answers at all.
 func (s *Server) answerBus(w http.ResponseWriter, r *http.Request) {
 	if _, ok := identityFrom(r.Context()); !ok {
-		http.Error(w, "no identity", http.StatusUnauthorized)
+		http.Error(w, "the subject names no identity", http.StatusUnauthorized)
 		return
 	}
 	select {

@@ -3,6 +3,7 @@ package gatewaytest
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -60,7 +61,7 @@ func StartOn(t testing.TB, b bus.Bus, dir string, change ...func(*gateway.Option
 			t.Errorf("gateway: %v", err)
 		}
 		stopFolding()
-		if err := folds.Wait(); err != context.Canceled {
+		if err := folds.Wait(); !errors.Is(err, context.Canceled) {
 			t.Errorf("fold: %v", err)
 		}
 	})
