@@ -35,14 +35,14 @@ const network = `{"cniVersion": "0.4.0", "name": "test", "plugins": [
 
 // node is an agent on a private containerd, with a bus in memory.
 type node struct {
-	t       *testing.T
+	t       testing.TB
 	bus     *memory.Bus
 	options agent.Options
 	stop    func()
 	pos     uint64
 }
 
-func newNode(t *testing.T) *node {
+func newNode(t testing.TB) *node {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "rk")
 	if err != nil {

@@ -117,7 +117,9 @@ func (w *Worker) probed(ctx context.Context, r probeResult) {
 		case r.failure != "":
 			w.note("Unhealthy", fmt.Sprintf("%s probe failed: %s", r.kind, r.failure))
 		case r.kind == readiness:
-			c.ready = r.result.OK
+			if c.ready = r.result.OK; c.ready {
+				w.note("Ready", "Container "+c.spec.Name+" is ready")
+			}
 		case r.result.OK && r.kind == startup:
 			w.startupDone(ctx, c)
 		case !r.result.OK:

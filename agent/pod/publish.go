@@ -24,10 +24,14 @@ type publisher struct {
 	next    []byte
 	reason  string
 	note    string
+	told    string // the last note sent
 	cause   uint64
 	timer   interface{ Stop() bool }
 	stopped bool
 }
+
+// warnings are told even when the status is what it was, but not twice the same.
+var warnings = map[string]bool{"Unhealthy": true, "Failed": true, "FailedMount": true, "FailedCreatePodSandBox": true}
 
 // set takes the pod's present status. urgent sends it now.
 func (p *publisher) set(status *v1.PodStatus, reason, note string, cause uint64, urgent bool) error {
@@ -43,7 +47,10 @@ func (p *publisher) set(status *v1.PodStatus, reason, note string, cause uint64,
 	}
 	if bytes.Equal(patch, p.sent) {
 		p.next = nil
-		return nil
+		if !warnings[reason] || p.note == p.told {
+			return nil
+		}
+		urgent = false
 	}
 	p.next = patch
 	switch {
@@ -77,6 +84,7 @@ func (p *publisher) send() {
 	if p.cause != 0 {
 		f.Cause = []uint64{p.cause}
 	}
+	p.told = p.note
 	p.sent, p.next, p.reason, p.note = p.next, nil, "", ""
 	p.host.Reports.Report(f)
 }

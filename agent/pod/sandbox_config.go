@@ -49,7 +49,6 @@ func (h *Host) sandboxConfig(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig 
 	config := &cri.PodSandboxConfig{
 		Metadata:    &cri.PodSandboxMetadata{Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: attempt},
 		Hostname:    Hostname(pod),
-		DnsConfig:   h.dnsConfig(pod),
 		Labels:      labels(pod),
 		Annotations: pod.Annotations,
 		Linux: &cri.LinuxPodSandboxConfig{
@@ -63,6 +62,7 @@ func (h *Host) sandboxConfig(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig 
 	}
 	if h.Dir != "" {
 		config.LogDirectory = LogDir(h.Dir, pod)
+		config.DnsConfig = h.dnsConfig(pod)
 	}
 	if spec.HostNetwork {
 		config.Hostname = "" // CRI keeps the node's own

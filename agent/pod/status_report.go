@@ -6,6 +6,9 @@ import (
 	v1 "k8s.io/api/core/v1"
 )
 
+// longestNote is what Kubernetes allows an event's message.
+const longestNote = 1024
+
 // status makes the pod's status of now.
 func (w *Worker) status() *v1.PodStatus {
 	v := view{
@@ -51,6 +54,7 @@ func (w *Worker) reportAs(settled bool) {
 			notes = append(notes, r.note)
 		}
 		note = strings.Join(notes, "; ")
+		note = strings.ToValidUTF8(note[:min(len(note), longestNote)], "")
 		w.reasons = nil
 	}
 	w.mu.Lock()
