@@ -1,0 +1,106 @@
+package simulation
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"k8s.io/klog/v2"
+)
+
+var (
+	flagSeeds = flag.String("seeds", "1,2,3,4,5,6", "seeds to run: a list, with ranges (1,7,100-200)")
+	flagTail  = flag.Int("tail", 80, "how many lines to print of a seed that failed")
+)
+
+// TestSeeds runs each seed twice.
+func TestSeeds(t *testing.T) {
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	klog.SetLogger(klog.Background().V(10))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	seeds, err := parseSeeds(*flagSeeds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, seed := range seeds {
+		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
+			first := live(t, seed)
+			if t.Failed() {
+				return
+			}
+			second := live(t, seed)
+			if !t.Failed() {
+				same(t, seed, first, second)
+			}
+		})
+	}
+}
+
+// result is what is left of a run.
+type result struct {
+	events  []string
+	journal []string
+}
+
+func live(t *testing.T, seed uint64) (r result) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(seed)
+		w.live()
+		r = result{w.transcript(), w.journal}
+		if w.failure != nil {
+			t.Errorf("seed %d: %v\n\nwhat happened last:\n%s\n\nagain: go test ./test/simulation -run TestSeeds -seeds %d", seed, w.failure, w.tail(*flagTail), seed)
+		}
+		w.stop()
+	})
+	return r
+}
+
+// same compares two runs of one seed.
+func same(t *testing.T, seed uint64, a, b result) {
+	for i := range min(len(a.events), len(b.events)) {
+		if a.events[i] != b.events[i] {
+			t.Errorf("seed %d: two runs differ at event %d:\n%s\n--- and ---\n%s\n\nbefore that:\n%s", seed, i+1, a.events[i], b.events[i], differ(a.journal, b.journal))
+			return
+		}
+	}
+	if len(a.events) != len(b.events) {
+		t.Errorf("seed %d: one run has %d events, the other %d", seed, len(a.events), len(b.events))
+	}
+}
+
+// differ gives the journals up to a few lines after their first difference.
+func differ(a, b []string) string {
+	i := 0
+	for i < len(a) && i < len(b) && a[i] == b[i] {
+		i++
+	}
+	part := func(j []string) string { return strings.Join(j[max(0, i-20):min(len(j), i+5)], "\n") }
+	return part(a) + "\n--- and ---\n" + part(b)
+}
+
+func parseSeeds(text string) ([]uint64, error) {
+	var out []uint64
+	for part := range strings.SplitSeq(text, ",") {
+		from, to, isRange := strings.Cut(part, "-")
+		a, err := strconv.ParseUint(from, 10, 64)
+		if err != nil {
+			return nil, fmt.Errorf("seeds: %w", err)
+		}
+		b := a
+		if isRange {
+			if b, err = strconv.ParseUint(to, 10, 64); err != nil {
+				return nil, fmt.Errorf("seeds: %w", err)
+			}
+		}
+		for s := a; s <= b; s++ {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
