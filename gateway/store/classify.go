@@ -17,6 +17,10 @@ func (s *Store) classified(ctx context.Context, old, new runtime.Object) *events
 		e.Type = plainType(old, new) // renewals, mostly: not worth words
 		return e
 	}
+	if o := OriginOf(ctx); o.Type != "" && o.Reason != "" && old != nil && new != nil {
+		e.Type = plainType(old, new) // the writer has said it all
+		return e
+	}
 	info, _ := requestInfo(ctx)
 	e.Type, e.Reason, e.Note = events.Classify(old, new, info.Verb, info.Subresource)
 	return e

@@ -15,9 +15,10 @@ import (
 
 // converter goes between the form registries work with (internal types) and
 // the one the projection holds (the storage version, as k8s.io/api structs or
-// unstructured). What it returns shares nothing with what it was given.
+// unstructured). What served gives shares nothing with what it was given.
 type converter interface {
-	// stored gives the value to keep.
+	// stored gives the value to write. It may share memory with obj: it is to be
+	// read, and not longer than the write takes.
 	stored(obj runtime.Object) (runtime.Object, error)
 	// served gives a value at a version as registries want it.
 	served(value runtime.Object, version uint64) (runtime.Object, error)
@@ -99,8 +100,7 @@ type direct struct {
 }
 
 func (d direct) stored(obj runtime.Object) (runtime.Object, error) {
-	// Conversion may share memory with its source, so the source is a copy.
-	return d.scheme.UnsafeConvertToVersion(obj.DeepCopyObject(), d.to)
+	return d.scheme.UnsafeConvertToVersion(obj, d.to)
 }
 
 func (d direct) served(value runtime.Object, version uint64) (runtime.Object, error) {

@@ -465,3 +465,16 @@ func TestLogStartsAboveZero(t *testing.T) {
 		t.Errorf("the list's resourceVersion is %q", list.ResourceVersion)
 	}
 }
+
+// labelAt lists the pod at exactly a version and gives its label.
+func labelAt(t *testing.T, s storage.Interface, version string) string {
+	t.Helper()
+	list := &api.PodList{}
+	err := s.GetList(t.Context(), "/pods", storage.ListOptions{
+		ResourceVersion: version, ResourceVersionMatch: metav1.ResourceVersionMatchExact, Recursive: true, Predicate: storage.Everything,
+	}, list)
+	if err != nil || len(list.Items) != 1 || list.ResourceVersion != version {
+		t.Fatalf("listed %v at %s, %v", list.Items, version, err)
+	}
+	return list.Items[0].Labels["n"]
+}
