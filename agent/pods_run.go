@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -108,8 +110,8 @@ func (a *Agent) apply(ctx context.Context, change feed.Change) {
 	}
 	if change.Namespace != "" {
 		a.mu.Lock()
-		for _, r := range a.workers {
-			if r.namespace == change.Namespace {
+		for _, uid := range slices.Sorted(maps.Keys(a.workers)) {
+			if r := a.workers[uid]; r.namespace == change.Namespace {
 				r.worker.Refresh()
 			}
 		}
@@ -190,11 +192,13 @@ func (a *Agent) awaitWorkers() {
 	}
 }
 
+// each calls f for all workers, always in the same order: a simulation is to
+// be repeatable.
 func (a *Agent) each(f func(*pod.Worker)) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	for _, r := range a.workers {
-		f(r.worker)
+	for _, uid := range slices.Sorted(maps.Keys(a.workers)) {
+		f(a.workers[uid].worker)
 	}
 }
 
