@@ -139,7 +139,9 @@ func (u *user) do(ctx context.Context, method, path, body string) (code int, ans
 	if resp.StatusCode >= 300 {
 		return resp.StatusCode, nil
 	}
-	var o struct{ Metadata struct{ ResourceVersion string } }
+	var o struct {
+		Metadata struct{ ResourceVersion string }
+	}
 	if json.Unmarshal(answer, &o) == nil && method != http.MethodGet {
 		if v, err := strconv.ParseUint(o.Metadata.ResourceVersion, 10, 64); err == nil {
 			u.acked = append(u.acked, acked{u.name + ": " + method + " " + path, v})
