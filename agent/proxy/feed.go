@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -14,36 +15,38 @@ import (
 )
 
 // Follow tells the proxy what the node feed says of services and endpoint
-// slices, until ctx ends. The manifest of this node makes it complete.
+// slices, until ctx ends. The manifest of what is for all nodes makes it complete.
 func (p *Proxy) Follow(ctx context.Context, feed bus.Feed) error {
-	node := events.EncodeToken(p.options.Node)
-	seen := map[string]stamp{}
-	for item, err := range feed.Watch(ctx, "feed._.services.>", "feed._.endpointslices.>", "feed."+node+".manifest.>") {
+	f := follower{p, map[string]stamp{}}
+	for item, err := range feed.Watch(ctx, "feed._.services.>", "feed._.endpointslices.>", "feed._.manifest.>") {
 		if err != nil {
 			return fmt.Errorf("proxy: watch the feed: %w", err)
 		}
 		at := stampOf(item.Header)
-		if at.before(seen[item.Subject]) {
+		if at.before(f.seen[item.Subject]) {
 			continue
 		}
-		seen[item.Subject] = at
-		if err := p.take(item); err != nil {
+		f.seen[item.Subject] = at
+		if err := f.take(item, at); err != nil {
 			p.options.Log.Error("unreadable feed message", "subject", item.Subject, "error", err)
 		}
 	}
 	return ctx.Err()
 }
 
-func (p *Proxy) take(item bus.FeedItem) error {
+// follower remembers when each subject was last put.
+type follower struct {
+	proxy *Proxy
+	seen  map[string]stamp
+}
+
+func (f follower) take(item bus.FeedItem, at stamp) error {
 	tokens := strings.Split(item.Subject, ".")
 	if len(tokens) != 5 {
 		return fmt.Errorf("%w: want feed.<node>.<resource>.<namespace>.<name>", events.ErrInvalid)
 	}
 	if tokens[2] == "manifest" {
-		if item.Data != nil {
-			p.Complete()
-		}
-		return nil
+		return f.manifest(item.Data, at)
 	}
 	namespace, err := events.DecodeToken(tokens[3])
 	if err != nil {
@@ -59,14 +62,52 @@ func (p *Proxy) take(item bus.FeedItem) error {
 		if err != nil {
 			return err
 		}
-		p.SetService(namespace, name, s)
+		f.proxy.SetService(namespace, name, s)
 	case "endpointslices":
 		s, err := decode[discoveryv1.EndpointSlice](item.Data)
 		if err != nil {
 			return err
 		}
-		p.SetSlice(namespace, name, s)
+		f.proxy.SetSlice(namespace, name, s)
 	}
+	return nil
+}
+
+// manifest drops what an earlier publisher left: what is older than the manifest and not
+// named in it. What went away while nobody published has no tombstone.
+func (f follower) manifest(data []byte, at stamp) error {
+	if len(data) == 0 {
+		return nil
+	}
+	m, err := decode[struct {
+		Keys []string `json:"keys"`
+	}](data)
+	if err != nil {
+		return err
+	}
+	named := make(map[string]bool, len(m.Keys))
+	for _, k := range m.Keys {
+		named[k] = true
+	}
+	for subject, last := range f.seen {
+		tokens := strings.Split(subject, ".")
+		if len(tokens) != 5 || tokens[2] == "manifest" || !last.before(at) {
+			continue
+		}
+		namespace, err1 := events.DecodeToken(tokens[3])
+		name, err2 := events.DecodeToken(tokens[4])
+		if err := errors.Join(err1, err2); err != nil {
+			return err
+		}
+		if named[tokens[2]+"/"+namespace+"/"+name] {
+			continue
+		}
+		delete(f.seen, subject)
+		if err := f.take(bus.FeedItem{Subject: subject}, at); err != nil {
+			return err
+		}
+	}
+	f.proxy.Complete()
 	return nil
 }
 

@@ -105,9 +105,13 @@ func TestRulesFollowTheFeed(t *testing.T) {
 	if now := ownChains(n); now != before {
 		t.Errorf("chains changed before all was known: %s, were %s", now, before)
 	}
-	put(t, empty, "feed.n1.manifest._.n1", "8", map[string]any{"position": 8})
+	put(t, empty, "feed._.services.default.lost", "7", service("lost", "10.96.0.13")) // its tombstone was never put
+	put(t, empty, "feed._.manifest._._", "8", map[string]any{"position": 8, "keys": []string{"services/default/new"}})
 	n.until("what is in no feed is gone", func() bool { return !strings.Contains(n.ns.Run(t, "iptables-save"), "10.96.0.10") })
 	n.until("new is there", func() bool { return strings.Contains(n.ns.Run(t, "iptables-save"), "10.96.0.12") })
+	if strings.Contains(n.ns.Run(t, "iptables-save"), "10.96.0.13") {
+		t.Error("a service that the manifest doesn't name is still there")
+	}
 	if left := ownChains(n); left != "" {
 		t.Errorf("left of services that are gone: %s", left)
 	}
