@@ -16,7 +16,8 @@
 //     from the caller (in process), and everything after that is the same.
 //  2. An accepted write is a durable event before it is answered.
 //  3. Where a write came from (cause, reason, note, epoch, component) is taken
-//     from the headers named in this package on the in-process way only; a
+//     from the headers named in this package, from callers in process (all of
+//     them) and administrators on the bus (the words, not the leadership); a
 //     traceparent is taken from anybody.
 //  4. Keys and certificates live under one directory, are made once, and are
 //     renewed at a start that finds them close to their end.

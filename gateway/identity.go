@@ -16,9 +16,18 @@ type identityKey struct{}
 // identity is who a request is from when that isn't learnt from the request
 // itself: the in-process caller, or the owner of a subject on the bus.
 type identity struct {
-	user    user.Info
-	trusted bool // may say why it writes (origin headers)
+	user  user.Info
+	trust trust
 }
+
+// trust is how far the origin headers of an identity's requests are believed.
+type trust int
+
+const (
+	trustNone  trust = iota // a traceparent, as from anybody
+	trustWords              // why it writes, and types that the gateway writes: an administrator on the bus
+	trustAll                // under which leadership it acts as well: built-in components in process
+)
 
 func withIdentity(ctx context.Context, id identity) context.Context {
 	return context.WithValue(ctx, identityKey{}, id)

@@ -1,15 +1,19 @@
 package gateway
 
 import (
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
 
+	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/gateway/store"
 )
 
-// The headers by which a trusted caller says why it writes. Traceparent is the
-// standard one and is taken from anybody.
+// The headers by which a caller in process says why it writes. From an
+// administrator on the bus Cause, Reason, Note and Type are taken, the latter
+// only if it is one that the gateway writes. Traceparent is the standard one and
+// is taken from anybody.
 const (
 	HeaderCause     = "Reckon-Cause"     // sequences, separated by commas
 	HeaderReason    = "Reckon-Reason"    // CamelCase
@@ -30,8 +34,8 @@ func withOrigin(next http.Handler) http.Handler {
 		if v := r.Header.Get(headerTraceparent); validTraceparent(v) {
 			o.Traceparent = v
 		}
-		if id, ok := identityFrom(r.Context()); ok && id.trusted {
-			if err := readOrigin(&o, r.Header); err != nil {
+		if id, ok := identityFrom(r.Context()); ok && id.trust > trustNone {
+			if err := readOrigin(&o, r.Header, id.trust); err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
@@ -40,21 +44,25 @@ func withOrigin(next http.Handler) http.Handler {
 	})
 }
 
-func readOrigin(o *store.Origin, h http.Header) error {
-	o.Reason, o.Note, o.Component = h.Get(HeaderReason), h.Get(HeaderNote), h.Get(HeaderComponent)
-	o.Type, o.Source = h.Get(HeaderType), h.Get(HeaderSource)
-	if v := h.Get(HeaderEpoch); v != "" {
-		n, err := strconv.ParseUint(v, 10, 64)
-		if err != nil {
-			return err
+func readOrigin(o *store.Origin, h http.Header, t trust) error {
+	o.Reason, o.Note, o.Type = h.Get(HeaderReason), h.Get(HeaderNote), h.Get(HeaderType)
+	if t == trustAll {
+		o.Component, o.Source = h.Get(HeaderComponent), h.Get(HeaderSource)
+		if v := h.Get(HeaderEpoch); v != "" {
+			n, err := strconv.ParseUint(v, 10, 64)
+			if err != nil {
+				return fmt.Errorf("header %s: %w", HeaderEpoch, err)
+			}
+			o.Epoch = n
 		}
-		o.Epoch = n
+	} else if o.Type != "" && events.Types[o.Type] != events.WriterGateway {
+		return fmt.Errorf("header %s: events of type %q aren't written through the API", HeaderType, o.Type)
 	}
 	if v := h.Get(HeaderCause); v != "" {
 		for _, part := range strings.Split(v, ",") {
 			n, err := strconv.ParseUint(strings.TrimSpace(part), 10, 64)
 			if err != nil {
-				return err
+				return fmt.Errorf("header %s: %w", HeaderCause, err)
 			}
 			o.Cause = append(o.Cause, n)
 		}

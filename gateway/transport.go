@@ -32,7 +32,7 @@ func (p *inProcess) serve(h http.Handler) {
 
 // transport is the way in for one identity.
 func (p *inProcess) transport(u user.Info) http.RoundTripper {
-	return &inProcessTransport{p, identity{user: u, trusted: true}}
+	return &inProcessTransport{p, identity{user: u, trust: trustAll}}
 }
 
 type inProcessTransport struct {
