@@ -146,7 +146,7 @@ func (a *API) do(ctx context.Context, w write) (any, error) {
 			continue
 		case e.Type == events.Deleted:
 			return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, nil
-		case !after.Exists() && e.Type == events.Created: // and gone again since
+		case !after.Exists() && (e.Type == events.Created || e.Type == events.Deleting): // and gone since
 			return metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ResourceVersion: strconv.FormatUint(seq, 10)}}, nil
 		case !after.Exists():
 			return nil, apierrors.NewNotFound(w.resource(), w.key.Name)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,7 +19,10 @@ import (
 )
 
 // watcher writes down what comes by on the feed.
-type watcher struct{ lines []string }
+type watcher struct {
+	mu    sync.Mutex
+	lines []string
+}
 
 func (f *watcher) follow(w *controllertest.World) {
 	w.Go(func(ctx context.Context) error {
@@ -40,7 +44,9 @@ func (f *watcher) follow(w *controllertest.World) {
 					what = fmt.Sprint(len(v.Pods), " pods")
 				}
 			}
+			f.mu.Lock()
 			f.lines = append(f.lines, item.Subject+" "+what)
+			f.mu.Unlock()
 		}
 		return nil
 	})
@@ -48,6 +54,8 @@ func (f *watcher) follow(w *controllertest.World) {
 
 func (f *watcher) take(w *controllertest.World) string {
 	w.Settle()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	out := strings.Join(f.lines, "\n")
 	f.lines = nil
 	return out
