@@ -137,3 +137,29 @@ func internalPod() *api.Pod {
 	internal(v1, pod)
 	return pod
 }
+
+// BenchmarkGetPod reads a pod from 64 goroutines, consistently.
+func BenchmarkGetPod(b *testing.B) {
+	for _, on := range setups {
+		if on.volatile || on.direct {
+			continue
+		}
+		b.Run(on.name, func(b *testing.B) {
+			s := podStore(b, newFixture(b, on, false), true)
+			if err := s.Create(b.Context(), "/pods/default/web", internalPod(), nil, 0); err != nil {
+				b.Fatal(err)
+			}
+			b.SetParallelism(32)
+			b.ReportAllocs()
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if err := s.Get(b.Context(), "/pods/default/web", storage.GetOptions{}, &api.Pod{}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}

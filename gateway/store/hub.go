@@ -13,13 +13,15 @@ import (
 	"github.com/reckon-project/reckon/projections"
 )
 
-// Hub reads a projection's changes once and sorts them by resource, for all
-// watches. Watchers pull at their own pace: nobody waits for a slow one.
+// Hub is what the stores on one log share. It reads the projection's changes
+// once and sorts them by resource, for all watches. Watchers pull at their own
+// pace: nobody waits for a slow one.
 type Hub struct {
 	projection *projections.Projection
 	keep       int
 
-	position atomic.Uint64 // every change up to here is in the feeds
+	position  atomic.Uint64 // every change up to here is in the feeds
+	committed committed
 
 	mu    sync.Mutex
 	feeds map[schema.GroupResource]*feed

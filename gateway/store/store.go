@@ -106,7 +106,7 @@ func (s *Store) CompactRevision() int64 { return int64(s.Hub.forgotten()) }
 
 // GetCurrentResourceVersion implements storage.Interface.
 func (s *Store) GetCurrentResourceVersion(ctx context.Context) (uint64, error) {
-	_, last, err := s.Log.Range(ctx)
+	last, err := s.Hub.committed.get(ctx, s.Log)
 	if err != nil {
 		return 0, apiError(err, "")
 	}
@@ -125,7 +125,7 @@ func (s *Store) RequestWatchProgress(context.Context) error {
 
 // fresh gives a snapshot that holds everything acknowledged by now.
 func (s *Store) fresh(ctx context.Context) (*projections.Snapshot, error) {
-	_, last, err := s.Log.Range(ctx)
+	last, err := s.Hub.committed.get(ctx, s.Log)
 	if err != nil {
 		return nil, apiError(err, "")
 	}
