@@ -155,8 +155,16 @@ func (t *term) carryOutOne(ctx context.Context, c *Controller, rt http.RoundTrip
 		return 0, err
 	case a.sequence == 0 && i.Verb == VerbDelete:
 		return 0, t.waitGone(ctx, i.UID)
+	case volatile(i.Key):
+		return 0, nil
 	}
 	return a.sequence, nil
+}
+
+// volatile reports objects that are kept in another stream, with sequences of
+// its own.
+func volatile(k events.Key) bool {
+	return k.Group == "coordination.k8s.io" && k.Resource == "leases" || k.Group == "" && k.Resource == "events" || k.Group == "events.k8s.io"
 }
 
 // lastOn is the newest decision about an object, which a refused write missed.

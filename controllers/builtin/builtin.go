@@ -14,14 +14,16 @@ import (
 	"github.com/reckon-project/reckon/controllers/podgc"
 	"github.com/reckon-project/reckon/controllers/replicaset"
 	"github.com/reckon-project/reckon/controllers/serviceaccount"
+	"github.com/reckon-project/reckon/projections"
 )
 
 // Settings are what the cluster's controllers have to be told.
 type Settings struct {
-	Bus       bus.Bus          // heartbeats arrive on it
-	Clock     func() time.Time // nil: time.Now
-	RootCA    []byte           // PEM: the authority that signs the API server's certificate
-	NodeGrace time.Duration    // how long a node may be silent; 0: nodelifecycle.Grace
+	Bus       bus.Bus                 // heartbeats arrive on it
+	Clock     func() time.Time        // nil: time.Now
+	Volatile  *projections.Projection // of the VOLATILE stream; nil: namespaces go without looking there
+	RootCA    []byte                  // PEM: the authority that signs the API server's certificate
+	NodeGrace time.Duration           // how long a node may be silent; 0: nodelifecycle.Grace
 }
 
 // Controllers makes all built-in controllers.
@@ -38,7 +40,7 @@ func Controllers(s Settings) []*controllers.Controller {
 		endpointslice.NewEndpoints(),
 		garbage.New(),
 		podgc.New(),
-		namespace.New(),
+		namespace.New(s.Volatile),
 		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
 		nodelifecycle.NewEviction(),
 		nodelifecycle.NewPods(),

@@ -23,7 +23,7 @@ import (
 func BenchmarkReplicas2000(b *testing.B) {
 	for b.Loop() {
 		w := controllertest.NewWorld(b)
-		w.Run(deployment.New(), replicaset.New(), garbage.New(), podgc.New(), namespace.New(), endpointslice.New())
+		w.Run(deployment.New(), replicaset.New(), garbage.New(), podgc.New(), namespace.New(nil), endpointslice.New())
 		var nodes []string
 		for i := range 100 {
 			nodes = append(nodes, fmt.Sprintf("n%d", i))

@@ -4,8 +4,10 @@ import (
 	"context"
 	"slices"
 
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
@@ -56,13 +58,37 @@ const (
 
 func ownerOf(s *projections.Snapshot, dependent *events.Object, r metav1.OwnerReference) owner {
 	o := s.ByUID(string(r.UID))
-	if !o.Exists() || o.Key.Namespace != "" && o.Key.Namespace != dependent.Key.Namespace {
+	if !o.Exists() {
+		if !logged(s, r) {
+			return stays
+		}
+		return gone
+	}
+	if o.Key.Namespace != "" && o.Key.Namespace != dependent.Key.Namespace {
 		return gone
 	}
 	if m := o.Meta(); m.GetDeletionTimestamp() != nil && has(m, metav1.FinalizerDeleteDependents) {
 		return waits
 	}
 	return stays
+}
+
+// logged reports a kind whose objects are in the log. Of others (aggregated APIs,
+// Leases and Events, custom kinds whose definition is gone) nothing is known.
+func logged(s *projections.Snapshot, r metav1.OwnerReference) bool {
+	gk := schema.GroupKind{Group: controllers.GroupOf(r.APIVersion), Kind: r.Kind}
+	if gk.Kind == "Lease" || gk.Kind == "Event" {
+		return false
+	}
+	if len(events.Scheme.VersionsForGroupKind(gk)) > 0 {
+		return true
+	}
+	for crd := range projections.List[*apiextensionsv1.CustomResourceDefinition](s, "apiextensions.k8s.io", "customresourcedefinitions", "") {
+		if crd.Spec.Group == gk.Group && crd.Spec.Names.Kind == gk.Kind {
+			return true
+		}
+	}
+	return false
 }
 
 func has(m metav1.Object, finalizer string) bool {

@@ -96,7 +96,13 @@ func TestOwnerThatNeverWas(t *testing.T) {
 		w.Create(controllers.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "stray", OwnerReferences: []metav1.OwnerReference{
 			{APIVersion: "v1", Kind: "ConfigMap", Name: "nobody", UID: "no-such-uid"},
 		}}})
+		w.Create(controllers.ConfigMap, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kept", OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "aggregated.example.com/v1", Kind: "Thing", Name: "somebody", UID: "of-another-server"},
+		}}})
 		w.Settle()
+		if !exists(w, controllers.ConfigMap.Key("default", "kept")) {
+			t.Error("what an object of another server owns was deleted")
+		}
 		if exists(w, controllers.ConfigMap.Key("default", "stray")) {
 			t.Error("it is still there")
 		}

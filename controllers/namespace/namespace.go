@@ -19,8 +19,10 @@ import (
 // burst bounds the deletes of one reconcile.
 const burst = 500
 
-// New makes the controller.
-func New() *controllers.Controller {
+// New makes the controller. volatile (nil: there are none) has the Leases and
+// Events that outside programs keep in namespaces.
+func New(volatile *projections.Projection) *controllers.Controller {
+	e := emptier{volatile}
 	return controllers.New("namespace-controller").
 		For("", "namespaces").
 		Watches("*", "*", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
@@ -34,7 +36,7 @@ func New() *controllers.Controller {
 			}
 		}).
 		Writes(events.Progressed).
-		Reconcile(reconcile)
+		Reconcile(e.reconcile)
 }
 
 // contents is what a namespace still holds.
@@ -44,7 +46,24 @@ type contents struct {
 	finalizers map[string]int   // what holds it, by finalizer
 }
 
-func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
+type emptier struct{ volatile *projections.Projection }
+
+// fleeting gives deletes for what is left in the VOLATILE stream.
+func (e emptier) fleeting(namespace string) []controllers.Intent {
+	if e.volatile == nil {
+		return nil
+	}
+	var intents []controllers.Intent
+	s := e.volatile.Snapshot()
+	for group, resource := range s.Resources() {
+		for o := range s.List(group, resource, namespace) {
+			intents = append(intents, controllers.Delete(o))
+		}
+	}
+	return intents[:min(len(intents), burst)]
+}
+
+func (e emptier) reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
 	o := s.Get(key)
 	if !o.Exists() || o.Meta().GetDeletionTimestamp() == nil {
 		return controllers.Result{}, nil
@@ -55,6 +74,9 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 	}
 	c := look(s, key.Name)
 	if len(c.resources) == 0 {
+		if left := e.fleeting(key.Name); len(left) > 0 {
+			return controllers.Result{Intents: left, RequeueAfter: 100 * time.Millisecond}, nil
+		}
 		done := ns.DeepCopy()
 		done.Spec.Finalizers = slices.DeleteFunc(done.Spec.Finalizers, func(f corev1.FinalizerName) bool { return f == corev1.FinalizerKubernetes })
 		finalize := controllers.Update(o, done)

@@ -19,7 +19,7 @@ func TestDeletion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := controllertest.NewWorld(t)
 		defer w.Stop()
-		w.Run(namespace.New(), podgc.New(), serviceaccount.New())
+		w.Run(namespace.New(nil), podgc.New(), serviceaccount.New())
 		prod := controllers.Namespace.Key("", "prod")
 		w.Create(controllers.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod"}})
 		w.Create(controllers.Node, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
