@@ -23,11 +23,11 @@ deps-test: deps ## install what the tests need besides
 
 build: ## build bin/reckon
 	@mkdir -p bin
-	go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/reckon ./cmd/reckon
+	go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/reckon ./cmd/reckon
 
 example: build ## build the tour's application into an image and import it
 	@mkdir -p bin
-	go build -trimpath -ldflags "-s -w" -o bin/hello ./examples/hello
+	go build -ldflags "-s -w" -o bin/hello ./examples/hello
 	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:1 --env VERSION=1 bin/hello
 	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:2 --env VERSION=2 bin/hello
 

@@ -19,6 +19,10 @@ import (
 
 func main() {
 	version, address := os.Getenv("VERSION"), os.Getenv("LISTEN")
+	if len(os.Args) > 1 && os.Args[1] == "version" {
+		fmt.Println(version)
+		return
+	}
 	if address == "" {
 		address = ":8080"
 	}

@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 	}
 	binaries.reckon, binaries.hello = filepath.Join(dir, "reckon"), filepath.Join(dir, "hello")
 	for out, pkg := range map[string]string{binaries.reckon: "../../cmd/reckon", binaries.hello: "../../examples/hello"} {
-		build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, pkg)
+		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", out, pkg)
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := build.CombinedOutput(); err != nil {
 			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, text)
