@@ -1,21 +1,46 @@
 package containerd
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-const cgroupRoot = "/sys/fs/cgroup"
+const (
+	cgroupRoot  = "/sys/fs/cgroup"
+	busyTimeout = 5 * time.Second
+	busyRetry   = 20 * time.Millisecond
+)
 
 // RemoveCgroups removes a cgroup with all below it, in every hierarchy. CRI
-// removes the containers' own, never their parents.
-func (l Layout) RemoveCgroups(path string) error {
+// removes the containers' own, never their parents. One that is just being
+// emptied is tried again for a while.
+func (l Layout) RemoveCgroups(ctx context.Context, path string) error {
+	ctx, cancel := context.WithTimeout(ctx, busyTimeout)
+	defer cancel()
+	ticker := time.NewTicker(busyRetry)
+	defer ticker.Stop()
+	for {
+		err := removeEverywhere(path)
+		if !errors.Is(err, unix.EBUSY) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ticker.C:
+		}
+	}
+}
+
+func removeEverywhere(path string) error {
 	hierarchies := []string{cgroupRoot}
 	entries, err := os.ReadDir(cgroupRoot)
 	if err != nil {

@@ -39,7 +39,7 @@ func (l Layout) Purge(ctx context.Context) error {
 	if err := Unmount(l.Dir); err != nil {
 		return err
 	}
-	if err := l.RemoveCgroups(l.CgroupPrefix()); err != nil {
+	if err := l.RemoveCgroups(ctx, l.CgroupPrefix()); err != nil {
 		return err
 	}
 	return errors.Join(os.RemoveAll(filepath.Dir(l.config())), os.RemoveAll(l.shortDir()))
@@ -50,7 +50,7 @@ func removeSandboxes(ctx context.Context, client *cri.Client) error {
 	ticker := time.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
-		sandboxes, err := client.List(ctx, "")
+		sandboxes, err := client.ListAll(ctx, "")
 		if err != nil {
 			return err
 		}

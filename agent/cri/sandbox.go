@@ -3,6 +3,7 @@ package cri
 import (
 	"context"
 	"errors"
+	"slices"
 
 	runtimeapi "k8s.io/cri-api/pkg/apis/runtime/v1"
 
@@ -12,6 +13,12 @@ import (
 
 // List implements runtime.Runtime.
 func (c *Client) List(ctx context.Context, uid string) ([]runtime.Sandbox, error) {
+	all, err := c.ListAll(ctx, uid)
+	return slices.DeleteFunc(all, func(s runtime.Sandbox) bool { return s.Labels[runtime.LabelPodUID] == "" }), err
+}
+
+// ListAll is List with the sandboxes that somebody else made on this containerd.
+func (c *Client) ListAll(ctx context.Context, uid string) ([]runtime.Sandbox, error) {
 	sf, cf := &runtimeapi.PodSandboxFilter{}, &runtimeapi.ContainerFilter{}
 	if uid != "" {
 		sf.LabelSelector = map[string]string{runtime.LabelPodUID: uid}
@@ -28,9 +35,6 @@ func (c *Client) List(ctx context.Context, uid string) ([]runtime.Sandbox, error
 	out := make([]runtime.Sandbox, 0, len(sandboxes.Items))
 	at := make(map[string]int, len(sandboxes.Items))
 	for _, s := range sandboxes.Items {
-		if s.Labels[runtime.LabelPodUID] == "" {
-			continue
-		}
 		at[s.Id] = len(out)
 		out = append(out, runtime.Sandbox{PodSandbox: s})
 	}

@@ -28,7 +28,7 @@ type Host struct {
 	HostIPs      []string
 	Allocatable  v1.ResourceList
 	// RemoveCgroup removes a pod's cgroup once it is empty; nil: there are none.
-	RemoveCgroup func(path string) error
+	RemoveCgroup func(ctx context.Context, path string) error
 	// OldRuntime says that the runtime ignores user namespaces: pods that ask for one are refused.
 	OldRuntime bool
 	// Settle is how long a report that nobody waits for may wait for the next one (0: 1 s).

@@ -132,7 +132,7 @@ func (w *Worker) remove(ctx context.Context) error {
 		}
 	}
 	if w.host.RemoveCgroup != nil {
-		if err := w.host.RemoveCgroup(cgroupParent(w.host.CgroupPrefix, w.pod)); err != nil {
+		if err := w.host.RemoveCgroup(ctx, cgroupParent(w.host.CgroupPrefix, w.pod)); err != nil {
 			return err
 		}
 	}
