@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -162,10 +163,27 @@ func (c *checker) machines(s *projections.Snapshot) error {
 			cpu, memory, count = cpu+podCPU, memory+podMemory, count+1
 		}
 		if cpu > n.capacity.Cpu().MilliValue() || memory > n.capacity.Memory().Value() || count > n.capacity.Pods().Value() {
-			return fmt.Errorf("%s runs %d pods with requests of %dm and %d bytes: more than it has", n.name, count, cpu, memory)
+			return fmt.Errorf("%s runs more than it has: %d pods with requests of %dm and %d bytes: %s", n.name, count, cpu, memory, c.describe(s, uids))
 		}
 	}
 	return nil
+}
+
+// describe says what the log knows of pods.
+func (c *checker) describe(s *projections.Snapshot, uids []string) string {
+	var out []string
+	for _, uid := range uids {
+		text := c.name(uid) + " gone"
+		if o := s.ByUID(uid); o.Exists() {
+			pod := o.Value.(*corev1.Pod)
+			text = fmt.Sprintf("%s %s on %s", c.name(uid), pod.Status.Phase, pod.Spec.NodeName)
+			if pod.DeletionTimestamp != nil {
+				text += " deleting"
+			}
+		}
+		out = append(out, text)
+	}
+	return strings.Join(out, ", ")
 }
 
 func (c *checker) name(uid string) string {
