@@ -265,10 +265,7 @@ func (l *loop) failed(f failure) {
 	switch p.state {
 	case parked:
 		p.reasons = "" // the refusal must be said again
-	case placed:
-		if conflict {
-			l.cluster.removePod(p.pod.UID)
-		}
+	case placed: // after a conflict it still takes what it took: an earlier attempt may be stored
 	default:
 		return
 	}
