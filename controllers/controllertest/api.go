@@ -141,7 +141,10 @@ func (a *API) do(ctx context.Context, w write) (any, error) {
 			return nil, err
 		}
 		after := a.Projection.Snapshot().Get(w.key)
+		epoch := a.Projection.Snapshot().Epoch(e.Component)
 		switch {
+		case e.Epoch != 0 && e.Epoch < epoch && epoch < seq:
+			return nil, apierrors.NewConflict(w.resource(), w.key.Name, errors.New("the writer no longer leads"))
 		case after.Exists() && after.Version < seq && after.Decision == seq: // void: a fact slipped in
 			continue
 		case e.Type == events.Deleted:
