@@ -33,6 +33,7 @@ mounts, iptables chains and the data folder with the log. There is no way back.`
 				return err
 			}
 			if !purge {
+				fmt.Fprintln(cmd.OutOrStdout(), "the containers of its pods keep running; reckon up takes them over")
 				return nil
 			}
 			return f.purge(cmd.Context(), cmd.OutOrStdout())
@@ -60,7 +61,7 @@ func (f folder) stop(ctx context.Context, w io.Writer) error {
 	if err := waitExit(ctx, pid, 60*time.Second); err != nil {
 		return err
 	}
-	fmt.Fprintln(w, "stopped; its containers keep running")
+	fmt.Fprintln(w, "stopped")
 	return nil
 }
 

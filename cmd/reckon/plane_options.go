@@ -48,7 +48,7 @@ func (o *planeOptions) serverFlags(cmd *cobra.Command) {
 func (o *planeOptions) nodeFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.nodeName, "node-name", defaultNodeName(), "the node's name")
-	f.StringVar(&o.podCIDR, "pod-cidr", "10.42.0.0/24", "range of this node's pod addresses")
+	f.StringVar(&o.podCIDR, "pod-cidr", "", "range of this node's pod addresses (default: the first free one of the usual ranges)")
 	f.StringVar(&o.containerd, "containerd", "", "socket of a containerd to use (default: start a private one)")
 	f.StringVar(&o.cniBin, "cni-bin", "/usr/lib/cni", "folder of the CNI plugins")
 	f.StringVar(&o.clusterDNS, "cluster-dns", "", "address of the cluster's DNS server, for pods")
