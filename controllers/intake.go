@@ -39,6 +39,10 @@ type answer struct {
 	sequence uint64 // 0: not told
 }
 
+// accept asks for an answer that is no longer than it needs to be: its version is
+// all that is read of it.
+const accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
 // envelope goes with each write.
 type envelope struct {
 	manager     string // field manager: the controller's name
@@ -203,7 +207,7 @@ func request(ctx context.Context, i Intent, manager string) (*http.Request, erro
 		return nil, err
 	}
 	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("Accept", "application/json")
+	req.Header.Set("Accept", accept)
 	return req, nil
 }
 

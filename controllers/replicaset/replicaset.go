@@ -14,8 +14,9 @@ import (
 	"github.com/reckon-project/reckon/projections"
 )
 
-// burst bounds the pods created or deleted by one reconcile.
-const burst = 500
+// burst bounds the pods created or deleted by one reconcile: the next one waits
+// for the last of them.
+const burst = 2000
 
 // quietPerPod is how long a reconcile keeps the next one off, per pod counted.
 const quietPerPod = 25 * time.Microsecond
