@@ -100,7 +100,19 @@ type direct struct {
 }
 
 func (d direct) stored(obj runtime.Object) (runtime.Object, error) {
-	return d.scheme.UnsafeConvertToVersion(obj, d.to)
+	value, err := d.scheme.UnsafeConvertToVersion(obj, d.to)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := events.Scheme.ObjectKinds(value); err == nil {
+		return value, nil
+	}
+	// A version that the fold keeps unstructured has to be compared as that.
+	data, err := json.Marshal(value)
+	if err != nil {
+		return nil, err
+	}
+	return events.DecodeObject(data)
 }
 
 func (d direct) served(value runtime.Object, version uint64) (runtime.Object, error) {

@@ -46,11 +46,12 @@ func NewHub(p *projections.Projection) *Hub {
 func (h *Hub) Run(ctx context.Context) error {
 	for {
 		err := h.follow(ctx)
-		if !errors.Is(err, events.ErrGone) {
+		// If it fell behind the projection's buffer, watches begin anew. A
+		// projection that stopped for such a reason itself stays where it is.
+		if !errors.Is(err, events.ErrGone) || !h.skip() {
 			h.stop(err)
 			return err
 		}
-		h.skip() // it fell behind the projection's buffer: watches begin anew
 	}
 }
 
@@ -77,9 +78,12 @@ func (h *Hub) follow(ctx context.Context) error {
 	return ctx.Err()
 }
 
-// skip forgets everything and begins at the present.
-func (h *Hub) skip() {
+// skip forgets everything and begins at the present; false: it is there already.
+func (h *Hub) skip() bool {
 	position := h.projection.Snapshot().Position()
+	if position == h.position.Load() {
+		return false
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.from = position
@@ -87,6 +91,7 @@ func (h *Hub) skip() {
 	for _, f := range h.feeds {
 		f.forget(position)
 	}
+	return true
 }
 
 func (h *Hub) stop(err error) {

@@ -86,6 +86,9 @@ func (s *Store) readPage(ctx context.Context, v *view, prefix, start string, pre
 		if err := ctx.Err(); err != nil {
 			return p, storage.NewTimeoutError(p.last, "the request ended before its list was read")
 		}
+		if !all && !s.mayMatch(&pred, o) {
+			continue
+		}
 		if err := s.appendItem(ctx, o, pred, items, item()); err != nil {
 			if err := bad.add(err, s.resource); err != nil {
 				return p, err

@@ -56,6 +56,9 @@ func TestVolatileForgets(t *testing.T) {
 	if err := first.Delete(t.Context(), "/leases/default/l", &coordination.Lease{}, nil, storage.ValidateAllObjectFunc, nil, storage.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
+	if err := second.Get(t.Context(), "/leases/default/l", storage.GetOptions{}, got); !storage.IsNotFound(err) {
+		t.Fatalf("read a deleted lease: %v", err) // and so the second server has folded all
+	}
 	_, last, _ = b.Volatile().Range(t.Context())
 	if err := b.Volatile().Trim(t.Context(), last+1); err != nil {
 		t.Fatal(err)

@@ -154,6 +154,9 @@ func (w *watcher) sendState(snap *projections.Snapshot) error {
 }
 
 func (w *watcher) sendObject(o *events.Object) error {
+	if !w.all && !w.store.mayMatch(&w.pred, o) {
+		return nil
+	}
 	obj, err := w.store.value(w.ctx, o, o.Version)
 	if err != nil {
 		return err
@@ -262,6 +265,9 @@ func (w *watcher) untilBookmark() time.Duration {
 // sendChange sends what a change means for this watch, if anything.
 func (w *watcher) sendChange(c *change) error {
 	if rel := relativeKey(c.Event.Key); w.recursive && !strings.HasPrefix(rel, w.rel) || !w.recursive && rel != w.rel {
+		return nil
+	}
+	if !w.all && (c.Old == nil || !w.store.mayMatch(&w.pred, c.Old)) && (c.New == nil || !w.store.mayMatch(&w.pred, c.New)) {
 		return nil
 	}
 	old, new, err := c.values(w.ctx, w.store, !w.all || c.New == nil)
