@@ -103,7 +103,7 @@ func send(ctx context.Context, rt http.RoundTripper, i Intent, env envelope) (an
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w: %w", what, events.ErrUnavailable, err)
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // all of it was read
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: read the answer: %w: %w", what, events.ErrUnavailable, err)
