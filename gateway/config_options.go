@@ -30,6 +30,8 @@ func (o *Options) upstream(ctx context.Context, listener net.Listener, advertise
 	u.GenericServerRunOptions.MaxRequestsInFlight = 3000
 	u.GenericServerRunOptions.MaxMutatingRequestsInFlight = 3000
 
+	u.GenericServerRunOptions.ShutdownWatchTerminationGracePeriod = o.StopTimeout
+
 	u.Authentication.ClientCert.ClientCA = p.path("ca.crt")
 	u.Authentication.RequestHeader.ClientCAFile = p.path("front-proxy-ca.crt")
 	u.Authentication.RequestHeader.AllowedNames = []string{"front-proxy-client"}

@@ -18,6 +18,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -228,10 +229,12 @@ func testAccess(t *testing.T, c *gatewaytest.Cluster, admin *kubernetes.Clientse
 	}
 }
 
-// TestRestart: keys, certificates and objects are there after a restart.
+// TestRestart: keys, certificates and objects are there after a restart; a stop
+// ends the watches.
 func TestRestart(t *testing.T) {
 	b, dir := memory.New(time.Now), t.TempDir()
 	var ca [2][]byte
+	var open []watch.Interface
 	for i := range ca {
 		t.Run(fmt.Sprint(i), func(t *testing.T) {
 			c := gatewaytest.StartOn(t, b, dir)
@@ -241,7 +244,12 @@ func TestRestart(t *testing.T) {
 				must(maps.Create(t.Context(), &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: "kept"}}, metav1.CreateOptions{}))(t)
 			}
 			must(maps.Get(t.Context(), "kept", metav1.GetOptions{}))(t)
+			open = append(open, must(maps.Watch(context.Background(), metav1.ListOptions{}))(t))
 		})
+	}
+	for _, w := range open {
+		for range w.ResultChan() {
+		}
 	}
 	if string(ca[0]) != string(ca[1]) {
 		t.Error("the certificate authority changed")
@@ -267,6 +275,21 @@ func testBus(t *testing.T, c *gatewaytest.Cluster, admin *kubernetes.Clientset) 
 		t.Errorf("a node listed secrets: %v", err)
 	}
 	must(as("user:admin").CoreV1().Secrets("").List(t.Context(), metav1.ListOptions{}))(t)
+	said := func(typ string) error {
+		return as("user:admin").CoreV1().RESTClient().Patch(types.MergePatchType).Resource("nodes").Name("n1").
+			SetHeader(gateway.HeaderType, typ).SetHeader(gateway.HeaderNote, "by hand").SetHeader(gateway.HeaderEpoch, "7").
+			Body([]byte(`{"metadata":{"labels":{"said":"` + typ + `"}}}`)).Do(t.Context()).Error()
+	}
+	if err := said(events.Updated); err != nil {
+		t.Error(err)
+	}
+	e := must(c.Bus.Log().Last(t.Context(), events.Key{Resource: "nodes", Name: "n1"}.Subject()))(t)
+	if e.Note != "by hand" || e.Epoch != 0 {
+		t.Errorf("an administrator's words became %+v", e)
+	}
+	if err := said(events.Scheduled); !apierrors.IsBadRequest(err) {
+		t.Errorf("an administrator wrote an event of the scheduler's: %v", err)
+	}
 	if _, err := as("user:somebody").CoreV1().Nodes().List(t.Context(), metav1.ListOptions{}); err == nil {
 		t.Error("an identity that nobody has was served")
 	}

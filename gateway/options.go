@@ -39,7 +39,7 @@ type Options struct {
 	// Sealer gives the sealer of a resource's values (Secrets), nil for none.
 	Sealer func(schema.GroupResource) store.Sealer
 	// StopTimeout bounds how long Run waits for requests after its context ended
-	// (default 10 s).
+	// (default 5 s). Watches are ended at once.
 	StopTimeout time.Duration
 }
 
@@ -62,7 +62,7 @@ func (o *Options) complete() error {
 		o.Servers = 1
 	}
 	if o.StopTimeout == 0 {
-		o.StopTimeout = 10 * time.Second
+		o.StopTimeout = 5 * time.Second
 	}
 	return nil
 }

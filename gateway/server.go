@@ -99,6 +99,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	if s.aggregator, err = s.chain(s.base, upstream); err != nil {
 		return fmt.Errorf("gateway: %w", err)
 	}
+	s.aggregator.GenericAPIServer.ShutdownTimeout = o.StopTimeout
 	return nil
 }
 
