@@ -87,43 +87,12 @@ func what(c projections.Change) string {
 	case e.Reason != "":
 		text = e.Reason
 	default:
-		text = changedFields(e)
+		text = changedFields(c)
 	}
 	if c.Void != nil {
 		text = strings.TrimSpace("(" + c.Void.Error() + ") " + text)
 	}
 	return text
-}
-
-// changedFields lists the fields that a patch sets, at most six.
-func changedFields(e *events.Event) string {
-	if e.ContentType != events.ContentPatch {
-		return ""
-	}
-	var patch map[string]any
-	if err := json.Unmarshal(e.Data, &patch); err != nil {
-		return "data is not JSON"
-	}
-	var fields []string
-	var walk func(prefix string, m map[string]any)
-	walk = func(prefix string, m map[string]any) {
-		for k, v := range m {
-			if prefix == "metadata." && (k == "managedFields" || k == "generation") {
-				continue
-			}
-			if inner, ok := v.(map[string]any); ok && strings.Count(prefix, ".") < 2 {
-				walk(prefix+k+".", inner)
-				continue
-			}
-			fields = append(fields, prefix+k)
-		}
-	}
-	walk("", patch)
-	slices.Sort(fields)
-	if len(fields) > 6 {
-		fields = append(fields[:6], fmt.Sprintf("and %d more", len(fields)-6))
-	}
-	return strings.Join(fields, ", ")
 }
 
 // jsonPrinter writes one JSON document a line.

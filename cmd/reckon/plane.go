@@ -13,6 +13,7 @@ import (
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/gateway"
+	"github.com/reckon-project/reckon/gateway/store"
 	"github.com/reckon-project/reckon/projections"
 	"github.com/reckon-project/reckon/projections/sealed"
 	"github.com/reckon-project/reckon/scheduler"
@@ -31,6 +32,7 @@ type plane struct {
 	log      *projections.Projection
 	volatile *projections.Projection
 	keys     *sealed.Keyring
+	keyStore *sealed.FileStore
 	gateway  *gateway.Server
 }
 
@@ -100,11 +102,17 @@ func (p *plane) openKeys() error {
 	if err != nil {
 		return fmt.Errorf("open the cluster key: %w", err)
 	}
-	store, err := sealed.NewFileStore(p.options.folder.keys())
-	if err != nil {
+	if p.keyStore, err = sealed.NewFileStore(p.options.folder.keys()); err != nil {
 		return fmt.Errorf("open the keys of secrets: %w", err)
 	}
-	p.keys, err = sealed.NewKeyring(key, store)
+	p.keys, err = sealed.NewKeyring(key, p.keyStore)
+	return err
+}
+
+// sweepKeys destroys the keys of secrets that a crash left behind.
+func (p *plane) sweepKeys() error {
+	s := p.log.Snapshot()
+	_, err := p.keys.Sweep(p.keyStore, func(uid string) bool { return s.ByUID(uid).Exists() })
 	return err
 }
 
@@ -127,6 +135,9 @@ func (p *plane) fold(ctx, folding context.Context, group *errgroup.Group) error 
 	if err := p.log.WaitFor(ctx, last); err != nil {
 		return err
 	}
+	if err := p.sweepKeys(); err != nil {
+		return fmt.Errorf("destroy the keys of deleted secrets: %w", err)
+	}
 	p.say.say("log       %d events, folded from %d in %s", last, from, time.Since(begun).Round(time.Millisecond))
 	return nil
 }
@@ -137,7 +148,7 @@ func (p *plane) serve(ctx, folding context.Context, withNode bool) error {
 		Bus: p.bus, Log: p.log, Volatile: p.volatile, Dir: string(p.options.folder),
 		Listen: p.options.listen, AdvertiseAddress: p.options.advertise,
 		ServiceCIDR: p.options.serviceCIDR, NodePortRange: p.options.nodePortRange,
-		ExtraSANs: p.options.extraSANs, Flags: p.options.apiFlags, Sealer: sealerFor(p.keys),
+		ExtraSANs: p.options.extraSANs, Flags: p.options.apiFlags, Sealer: store.SealSecrets(p.keys),
 	})
 	if err != nil {
 		return err

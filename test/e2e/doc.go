@@ -8,6 +8,7 @@
 //	up / kill9                      start the script's cluster, detached; kill it with SIGKILL
 //	eventually REGEXP COMMAND...    run a command until its output matches
 //	http-all URL N                  get URL until N different answers were seen, and print them
+//	http-only URL REGEXP            get URL until it answers nothing else any more
 //	from-stdout NAME                set a variable to what the last command printed
 //
 // Each script has a cluster of its own, with its own data folder and ports, and

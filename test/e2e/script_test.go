@@ -70,6 +70,7 @@ func TestScripts(t *testing.T) {
 			"kill9":      kill9,
 			"eventually": eventually,
 			"http-all":   httpAll,
+			"http-only":  httpOnly,
 			"from-stdout": func(ts *testscript.TestScript, neg bool, args []string) {
 				ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
 			},
@@ -205,4 +206,35 @@ func httpAll(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s gave %d different answers, want %d: %v", args[0], len(seen), n, seen)
+}
+
+// httpOnly waits until twenty answers in a row match.
+func httpOnly(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: http-only URL REGEXP")
+	}
+	want, err := regexp.Compile(args[1])
+	ts.Check(err)
+	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	last, row := "", 0
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+		r, err := client.Get(args[0])
+		if err != nil {
+			last, row = err.Error(), 0
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		body, err := io.ReadAll(r.Body)
+		r.Body.Close()
+		ts.Check(err)
+		if last = string(body); !want.Match(body) {
+			row = 0
+			time.Sleep(10 * time.Millisecond)
+			continue
+		}
+		if row++; row == 20 {
+			return
+		}
+	}
+	ts.Fatalf("%s never answered %q only; the last answer was %q", args[0], args[1], last)
 }
