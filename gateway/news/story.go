@@ -52,7 +52,7 @@ func newStory(c *projections.Change) *story {
 	s.last = s.first
 	s.component, s.host = teller(e)
 	s.about = reference(object)
-	if aboutOwner[e.Reason] {
+	if byController(e) {
 		if owner := metav1.GetControllerOf(object.Meta()); owner != nil {
 			s.about = corev1.ObjectReference{APIVersion: owner.APIVersion, Kind: owner.Kind, Namespace: object.Key.Namespace, Name: owner.Name, UID: owner.UID}
 		}
@@ -71,12 +71,14 @@ func isNews(e *events.Event) bool {
 	return !plain[e.Reason] && e.Type != events.Elected && !strings.HasPrefix(e.Reason, "Updated")
 }
 
-// aboutOwner are the reasons of what a controller did to an object that tell
-// about the controller's object: "Created pod web-1" is news of the ReplicaSet.
-var aboutOwner = map[string]bool{
-	"ScalingReplicaSet": true, "SuccessfulCreate": true, "SuccessfulDelete": true,
-	"SuccessfulRescale": true, "SawCompletedJob": true, "NewReplicaSetCreated": true,
+// byController reports whether a built-in controller wrote e through the API:
+// what it did to an object it tells of the object's controller ("Created pod
+// web-1" is news of the ReplicaSet).
+func byController(e *events.Event) bool {
+	return e.Verb != "" && strings.HasPrefix(e.Actor, controllerAccounts)
 }
+
+const controllerAccounts = "system:serviceaccount:kube-system:"
 
 func reference(o *events.Object) corev1.ObjectReference {
 	gvk := o.Value.GetObjectKind().GroupVersionKind()
@@ -95,7 +97,7 @@ func reference(o *events.Object) corev1.ObjectReference {
 // teller names the component behind an event, and its node.
 func teller(e *events.Event) (component, host string) {
 	source := e.Source
-	if account, ok := strings.CutPrefix(e.Actor, "system:serviceaccount:kube-system:"); ok && source == "gateway" {
+	if account, ok := strings.CutPrefix(e.Actor, controllerAccounts); ok && source == "gateway" {
 		source = account
 	}
 	component, host, _ = strings.Cut(source, "/")
