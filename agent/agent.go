@@ -146,6 +146,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"events", a.followEvents},
 		duty{"serving", a.serve},
 		duty{"containerd", a.keepContainerd},
+		duty{"logs", a.rotateLogs},
 	)
 }
 

@@ -2,13 +2,10 @@ package agent
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 
@@ -38,18 +35,18 @@ func (a *Agent) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var uids []string
+	had := map[string]feed.Position{}
 	for _, s := range sandboxes {
-		uids = append(uids, s.Labels[runtime.LabelPodUID])
+		had[s.Labels[runtime.LabelPodUID]] = feed.Position{}
 	}
 	stored, err := a.storedPods()
 	if err != nil {
 		return err
 	}
-	for uid := range stored {
-		uids = append(uids, uid)
+	for uid, kept := range stored {
+		had[uid] = kept.At
 	}
-	a.store = feed.NewStore(uids)
+	a.store = feed.NewStore(had)
 	a.host = &pod.Host{
 		Node: a.o.Node, Runtime: a.runtime, Objects: a.store, Reports: a.reporter, Clock: a.clock, Log: a.log,
 		DNS: pod.DNS{Servers: a.o.ClusterDNS, Domain: a.o.ClusterDomain}, HostIPs: a.node.ips, Allocatable: a.node.allocatable,
@@ -73,7 +70,7 @@ func (a *Agent) podsDir() string { return filepath.Join(a.o.Dir, "pods") }
 // adopt gives each pod that this node ran a worker again, as it was last known,
 // so that it is looked after also while the bus is away. What runs without
 // being known gets one too: it can only be removed.
-func (a *Agent) adopt(ctx context.Context, sandboxes []runtime.Sandbox, stored map[string]*v1.Pod) {
+func (a *Agent) adopt(ctx context.Context, sandboxes []runtime.Sandbox, stored map[string]*keptPod) {
 	for _, s := range sandboxes {
 		uid := s.Labels[runtime.LabelPodUID]
 		if stored[uid] == nil {
@@ -82,8 +79,8 @@ func (a *Agent) adopt(ctx context.Context, sandboxes []runtime.Sandbox, stored m
 			a.strays(p)
 		}
 	}
-	for _, p := range stored {
-		a.startWorker(ctx, p, 0)
+	for _, kept := range stored {
+		a.startWorker(ctx, kept.Pod, kept.At.Log)
 	}
 }
 
@@ -122,17 +119,19 @@ func (a *Agent) apply(ctx context.Context, change feed.Change) {
 	}
 }
 
-func (a *Agent) update(ctx context.Context, p *v1.Pod, position uint64) {
+// update hands a pod to its worker. It is kept on disk first: what runs is
+// known to the next start.
+func (a *Agent) update(ctx context.Context, p *v1.Pod, at feed.Position) {
+	if err := a.keepPod(p, at); err != nil {
+		a.log.Error("a pod can't be kept for a restart", "pod", p.Namespace+"/"+p.Name, "err", err)
+	}
 	a.mu.Lock()
 	r := a.workers[string(p.UID)]
 	a.mu.Unlock()
 	if r != nil {
-		r.worker.Update(p, position)
+		r.worker.Update(p, at.Log)
 	} else {
-		a.startWorker(ctx, p, position)
-	}
-	if err := a.storePod(p); err != nil {
-		a.log.Error("a pod can't be kept for a restart", "pod", p.Namespace+"/"+p.Name, "err", err)
+		a.startWorker(ctx, p, at.Log)
 	}
 }
 
@@ -144,9 +143,16 @@ func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, position uint64) {
 	a.mu.Unlock()
 	go func() {
 		defer close(r.done)
-		r.worker.Run(ctx)
-		if ctx.Err() != nil {
-			return
+		for {
+			err := protect(ctx, func(ctx context.Context) error { r.worker.Run(ctx); return nil })
+			if ctx.Err() != nil {
+				return
+			}
+			if err == nil {
+				break
+			}
+			a.log.Error("a pod's worker failed and is started again", "pod", p.Namespace+"/"+p.Name, "err", err)
+			a.pause(ctx, time.Second)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
@@ -210,57 +216,6 @@ func (a *Agent) busIsBack() {
 
 // lookAtAll makes every worker look at the runtime.
 func (a *Agent) lookAtAll() { a.each(func(w *pod.Worker) { w.Look("", true) }) }
-
-const podFile = "pod.json"
-
-// storePod keeps what a restarted agent needs while the bus is away.
-func (a *Agent) storePod(p *v1.Pod) error {
-	if a.host.Dir == "" {
-		return nil
-	}
-	data, err := json.Marshal(p)
-	if err != nil {
-		return err
-	}
-	dir := filepath.Join(a.podsDir(), string(p.UID))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	path := filepath.Join(dir, podFile)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
-
-func (a *Agent) storedPods() (map[string]*v1.Pod, error) {
-	out := map[string]*v1.Pod{}
-	if a.o.Runtime != nil {
-		return out, nil
-	}
-	entries, err := os.ReadDir(a.podsDir())
-	if errors.Is(err, os.ErrNotExist) {
-		return out, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	for _, e := range entries {
-		data, err := os.ReadFile(filepath.Join(a.podsDir(), e.Name(), podFile))
-		if errors.Is(err, os.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		p := &v1.Pod{}
-		if err := json.Unmarshal(data, p); err != nil {
-			return nil, fmt.Errorf("read the pod kept in %s: %w", e.Name(), err)
-		}
-		out[e.Name()] = p
-	}
-	return out, nil
-}
 
 // noVolumes is for containers that are only pretended.
 type noVolumes struct{}

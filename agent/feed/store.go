@@ -3,6 +3,7 @@ package feed
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,7 +16,10 @@ import (
 )
 
 // Position orders the feed's messages: by epoch, then by log position.
-type Position struct{ Epoch, Log uint64 }
+type Position struct {
+	Epoch uint64 `json:"epoch"`
+	Log   uint64 `json:"position"`
+}
 
 func (p Position) less(q Position) bool {
 	if p.Epoch != q.Epoch {
@@ -27,7 +31,7 @@ func (p Position) less(q Position) bool {
 // Change is what one message of the feed meant.
 type Change struct {
 	Pod      *v1.Pod // a pod that shall run, or end if it has a deletionTimestamp
-	Position uint64
+	Position Position
 	Gone     []string // uids of pods that are gone
 	// Namespace is set when a config map or secret of it changed.
 	Namespace string
@@ -54,14 +58,12 @@ type Store struct {
 	extra      map[string]Position // uids that run here and that the feed hasn't named yet
 }
 
-// NewStore makes an empty store. running are the uids of pods that run on the
-// node already.
-func NewStore(running []string) *Store {
+// NewStore makes an empty store. running are the uids of pods that the node
+// had already, with the position that the feed gave them at.
+func NewStore(running map[string]Position) *Store {
 	s := &Store{last: map[string]Position{}, configMaps: map[name]*v1.ConfigMap{}, secrets: map[name]*v1.Secret{},
 		services: map[name]*v1.Service{}, pods: map[name]podEntry{}, extra: map[string]Position{}}
-	for _, uid := range running {
-		s.extra[uid] = Position{}
-	}
+	maps.Copy(s.extra, running)
 	return s
 }
 
@@ -116,7 +118,7 @@ func (s *Store) applyPod(key name, at Position, data []byte) (Change, error) {
 	if err := json.Unmarshal(data, pod); err != nil {
 		return Change{}, fmt.Errorf("%w: feed's pod %s/%s: %v", events.ErrInvalid, key.namespace, key.name, err)
 	}
-	change := Change{Pod: pod, Position: at.Log}
+	change := Change{Pod: pod, Position: at}
 	if known && old.uid != string(pod.UID) {
 		change.Gone = []string{old.uid} // its name is used again
 	}
@@ -148,8 +150,8 @@ func (s *Store) applyManifest(data []byte) (Change, error) {
 			change.Gone = append(change.Gone, entry.uid)
 		}
 	}
-	for uid := range s.extra {
-		if !slices.Contains(m.Pods, uid) {
+	for uid, seen := range s.extra {
+		if seen.less(at) && !slices.Contains(m.Pods, uid) {
 			delete(s.extra, uid)
 			change.Gone = append(change.Gone, uid)
 		}

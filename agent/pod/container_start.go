@@ -60,6 +60,10 @@ func (w *Worker) keep(ctx, pctx context.Context, c *container) (time.Duration, e
 			return wait, nil
 		}
 	}
+	if c.current == nil && c.inherit > 0 && !c.restartsLost(&w.pod.Spec) {
+		c.lost = true
+		return 0, nil
+	}
 	why := w.start(ctx, pctx, c)
 	if why == nil {
 		return 0, nil

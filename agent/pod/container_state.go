@@ -27,6 +27,7 @@ type container struct {
 	watch   context.CancelFunc
 	watched string // the id of the container that the probes watch
 	inherit int32  // restarts that an earlier life of the agent counted
+	lost    bool   // it ran once, the runtime forgot it, and it isn't to run again
 }
 
 type kind int
@@ -89,6 +90,12 @@ func (c *container) restarts(pod *v1.PodSpec) bool {
 		return !c.succeeded()
 	}
 	return c.kind == regular || !c.succeeded()
+}
+
+// restartsLost reports whether a container of which the runtime knows nothing any
+// more, so that nobody knows how it ended, is to be started again.
+func (c *container) restartsLost(pod *v1.PodSpec) bool {
+	return c.kind != regular || pod.RestartPolicy != v1.RestartPolicyNever
 }
 
 func nanos(n int64) time.Time {

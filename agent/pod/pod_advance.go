@@ -136,7 +136,7 @@ func (w *Worker) isOver() bool {
 		}
 	}
 	for _, c := range w.containers {
-		if c.kind == regular && (!c.exited() || c.restarts(&w.pod.Spec)) {
+		if c.kind == regular && !c.lost && (!c.exited() || c.restarts(&w.pod.Spec)) {
 			return false
 		}
 	}

@@ -47,6 +47,9 @@ func containerStatus(v view, c *container, initialized bool) v1.ContainerStatus 
 		if c.kind == initial {
 			out.Ready = c.succeeded()
 		}
+	case c.lost:
+		out.State.Terminated = &v1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown",
+			Message: "The container could not be located when the pod was looked at again"}
 	case c.waiting != nil:
 		out.State.Waiting = &v1.ContainerStateWaiting{Reason: c.waiting.reason, Message: c.waiting.message}
 	case c.kind == regular && !initialized && hasInit(v.containers):

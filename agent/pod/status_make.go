@@ -94,6 +94,9 @@ func phase(v view) v1.PodPhase {
 			continue
 		}
 		switch {
+		case c.lost:
+			stopped++
+			failed++
 		case c.running():
 			running++
 		case c.exited():

@@ -93,6 +93,7 @@ func (r *Reporter) drain(ctx context.Context) error {
 			if err := r.send(ctx, batch); err != nil {
 				return err
 			}
+			outage = outage || len(r.spool.head(1)) > 0
 			continue
 		}
 		if !r.appendAll(ctx, batch) {
