@@ -27,13 +27,16 @@ func (c *conn) fateOf(key string, nth uint64, fact bool) fate {
 	if c.calm {
 		return stored
 	}
-	switch dice := c.chance("fate", key, nth) % 100; {
+	dice := c.chance("fate", key, nth) % 100
+	switch {
+	case fact: // which others fail with it must not matter: they fail in outages
+		if dice < 10 {
+			return storedTwice
+		}
 	case dice < 3:
 		return lost
 	case dice < 6:
 		return unanswered
-	case dice < 16 && fact:
-		return storedTwice
 	}
 	return stored
 }
@@ -72,8 +75,9 @@ func (l *connLog) AppendBatch(ctx context.Context, batch []bus.Entry) ([]uint64,
 	return seqs, nil
 }
 
-// start queues an append; its outcome is the last sequence. Those in order
-// come after what was started in order before.
+// start queues an append; its outcome is the last sequence. Those in order take
+// their time one after the other: so it doesn't matter whether somebody starts
+// several at once, or each when the one before is done.
 func (l *connLog) start(batch []bus.Entry, inOrder bool) *bus.Pending {
 	p, complete := bus.NewPending()
 	l.mu.Lock()
@@ -82,13 +86,9 @@ func (l *connLog) start(batch []bus.Entry, inOrder bool) *bus.Pending {
 		complete(0, fmt.Errorf("append to %s: %w: no connection", batch[0].Event.Subject(), events.ErrUnavailable))
 		return p
 	}
-	var after time.Time
-	if inOrder {
-		after = l.lastStart.Add(1)
-	}
 	key := keyOf(l.conn, batch[0].Event)
 	fact := batch[0].Event.Prefix == events.PrefixFact
-	s := l.submit(key, after, func(nth uint64) {
+	s := l.submit(key, time.Time{}, func(nth uint64) {
 		f := l.fateOf(key, nth, fact)
 		if f == lost {
 			l.say("       append of %s by %s is lost", line(batch[0].Event), l.name)
@@ -117,6 +117,9 @@ func (l *connLog) start(batch []bus.Entry, inOrder bool) *bus.Pending {
 		}
 	})
 	if inOrder {
+		if wait := time.Until(l.lastStart); wait > 0 {
+			s.due = s.due.Add(wait)
+		}
 		l.lastStart = s.due
 	}
 	return p

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"testing"
@@ -24,6 +25,7 @@ func TestSeeds(t *testing.T) {
 	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
 	klog.SetLogger(klog.Background().V(10))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // between the runs only
 	seeds, err := parseSeeds(*flagSeeds)
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +51,7 @@ type result struct {
 }
 
 func live(t *testing.T, seed uint64) (r result) {
+	runtime.GC()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(seed)
 		w.live()
