@@ -63,7 +63,7 @@ func (w *Worker) ensureImage(ctx context.Context, pod *v1.Pod, c *v1.Container, 
 		b.delay = min(max(2*b.delay, firstDelay), longestDelay)
 		b.until = w.host.Clock.Now().Add(b.delay)
 		b.message = fmt.Sprintf("%s: %v", reasonErrPull, err)
-		return nil, &waitError{reason: reasonErrPull, message: err.Error(), event: "Failed", retry: b.delay}
+		return nil, &waitError{reason: reasonErrPull, message: err.Error(), event: "Failed", retry: retryAfter}
 	}
 	delete(w.pulls, c.Image)
 	if image, err = w.host.Runtime.ImageStatus(ctx, c.Image); err != nil || image == nil {
