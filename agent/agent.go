@@ -249,6 +249,11 @@ func Purge(ctx context.Context, o Options) error {
 	if !filepath.IsAbs(o.Dir) {
 		return fmt.Errorf("%w: the agent's folder must be an absolute path, not %q", events.ErrInvalid, o.Dir)
 	}
+	if o.ContainerdAddress != "" {
+		if err := purgeKept(ctx, o); err != nil {
+			return err
+		}
+	}
 	if err := Layout(o).Purge(ctx); err != nil {
 		return err
 	}

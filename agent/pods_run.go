@@ -36,6 +36,9 @@ func (a *Agent) prepare(ctx context.Context) error {
 		return err
 	}
 	had := map[string]feed.Position{}
+	if a.o.ContainerdAddress != "" {
+		sandboxes = nil // there may be pods of somebody else: only those kept on disk are ours
+	}
 	for _, s := range sandboxes {
 		had[s.Labels[runtime.LabelPodUID]] = feed.Position{}
 	}
