@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"time"
 
 	apiextensionsapiserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -113,7 +112,5 @@ func (s *Server) newShared(ctx context.Context, o options.CompletedOptions) (*sh
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		return withOrigin(genericapiserver.DefaultBuildHandlerChain(api, c))
 	}
-	c.ShutdownDelayDuration = 0
-	c.RequestTimeout = time.Minute
 	return &shared{config: c, informers: watched, storages: storages}, nil
 }

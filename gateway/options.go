@@ -34,7 +34,8 @@ type Options struct {
 	// Servers is the number of gateways in the cluster (default 1).
 	Servers int
 	// Flags are kube-apiserver flags for what has no field here: OIDC, audit,
-	// admission plugins, runtime-config.
+	// admission plugins, runtime-config. One that is given replaces what the
+	// gateway sets by itself.
 	Flags []string
 	// Sealer gives the sealer of a resource's values (Secrets), nil for none.
 	Sealer func(schema.GroupResource) store.Sealer
