@@ -63,6 +63,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.host.Volumes = a.manager
 	a.host.Dir = a.o.Dir
 	a.host.CgroupPrefix = a.layout.CgroupPrefix()
+	a.host.SetShares = a.layout.SetShares
 	a.host.RemoveCgroup = a.layout.RemoveCgroups
 	a.adopt(ctx, sandboxes, stored)
 	return nil

@@ -27,6 +27,8 @@ type Host struct {
 	DNS          DNS
 	HostIPs      []string
 	Allocatable  v1.ResourceList
+	// SetShares gives a pod's cgroup its share of CPU; nil: there are none.
+	SetShares func(path string, shares int64) error
 	// RemoveCgroup removes a pod's cgroup once it is empty; nil: there are none.
 	RemoveCgroup func(ctx context.Context, path string) error
 	// OldRuntime says that the runtime ignores user namespaces: pods that ask for one are refused.

@@ -112,6 +112,11 @@ func (w *Worker) runSandbox(ctx context.Context) error {
 		return err
 	}
 	w.own(id)
+	if w.host.SetShares != nil {
+		if err := w.host.SetShares(config.Linux.CgroupParent, podShares(w.pod)); err != nil {
+			w.host.Log.Warn("a pod's share of CPU can't be set", "pod", w.pod.Namespace+"/"+w.pod.Name, "err", err)
+		}
+	}
 	w.config = config
 	w.sandboxes = append([]string{id}, w.sandboxes...)
 	return w.seeSandbox(ctx, id)

@@ -2,6 +2,7 @@ package pod
 
 import (
 	v1 "k8s.io/api/core/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
@@ -33,6 +34,12 @@ func linuxResources(pod *v1.Pod, c *v1.Container, memory int64) *cri.LinuxContai
 		r.MemoryLimitInBytes = m.Value()
 	}
 	return r
+}
+
+// podShares is what all of a pod's containers request together.
+func podShares(pod *v1.Pod) int64 {
+	requests := resourcehelper.PodRequests(pod, resourcehelper.PodResourcesOptions{})
+	return shares(requests.Cpu().MilliValue())
 }
 
 func shares(milli int64) int64 {

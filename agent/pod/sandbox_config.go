@@ -29,19 +29,13 @@ func labels(pod *v1.Pod) map[string]string {
 	return out
 }
 
-// cgroupParent is the pod's cgroup, below its quality-of-service class as on the kubelet.
+// cgroupParent is the pod's cgroup. Pods lie side by side, so that their shares
+// of CPU are what they requested, whatever their quality-of-service class.
 func cgroupParent(prefix string, pod *v1.Pod) string {
 	if prefix == "" {
 		return ""
 	}
-	class := ""
-	switch QOS(pod) {
-	case v1.PodQOSBestEffort:
-		class = "besteffort"
-	case v1.PodQOSBurstable:
-		class = "burstable"
-	}
-	return filepath.Join(prefix, class, "pod"+string(pod.UID))
+	return filepath.Join(prefix, "pod"+string(pod.UID))
 }
 
 func (h *Host) sandboxConfig(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig {
