@@ -30,6 +30,8 @@ const (
 	Released = "released" // the claim is gone
 
 	Elected = "elected" // a component's leadership; its sequence is the epoch
+	Opened  = "opened"  // of a stream: its first event, so that positions start above 0
+	Trimmed = "trimmed" // of the log: its history up to a position is removed
 )
 
 // Writer is the kind of component that writes an event type.
@@ -76,4 +78,6 @@ var Types = map[string]Writer{
 	Released: WriterControllers,
 
 	Elected: WriterBus,
+	Opened:  WriterBus,
+	Trimmed: WriterBus,
 }

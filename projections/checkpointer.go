@@ -128,7 +128,7 @@ func superfluous(stored []uint64, first, every uint64, keep int) []uint64 {
 // base of everything: it, and one newer, must be readable, or nothing is done
 // (class events.ErrUnavailable). It returns where the log begins now.
 //
-// It first appends the event Trimmed, so that every fold, live or later, forgets
+// It first appends the event events.Trimmed, so that every fold, live or later, forgets
 // the trimmed tombstones at the same position; until the removal that follows,
 // a decision about an object not touched since may see one needless Conflict.
 // Only one process may trim at a time. source names who does.

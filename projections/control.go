@@ -10,14 +10,10 @@ import (
 	"github.com/reckon-project/reckon/events"
 )
 
-// Trimmed is the type of the event that says up to where the log is removed. It
-// is appended before the removal, on LogKey; its data is {"before": <sequence>}.
-//
-// It is an event so that all folds forget the same tombstones at the same
+// LogKey names the log itself. The event events.Trimmed, with the data
+// {"before": <sequence>}, says up to where the log is removed, before that is
+// done. It is an event so that all folds forget the same tombstones at the same
 // position: what a fold knows never depends on when somebody else's purge ran.
-const Trimmed = "trimmed"
-
-// LogKey names the log itself; its events are those about the log.
 var LogKey = events.Key{Group: "reckon.dev", Resource: "logs", Name: "log"}
 
 type trim struct {
@@ -26,6 +22,9 @@ type trim struct {
 
 // control applies an event that concerns no object but the fold itself.
 func (s *state) control(e *events.Event) error {
+	if e.Type == events.Opened {
+		return nil
+	}
 	if e.Prefix != events.PrefixDecision {
 		return &events.Void{Why: fmt.Sprintf("%s can't be a %s", e.Type, e.Prefix)}
 	}
@@ -70,7 +69,7 @@ func (s *state) dropTombs() {
 func trimmedEvent(before uint64, source string, now time.Time) *events.Event {
 	return &events.Event{
 		Prefix: events.PrefixDecision, Key: LogKey,
-		ID: bus.NewID(), Source: source, Type: Trimmed, Time: now,
+		ID: bus.NewID(), Source: source, Type: events.Trimmed, Time: now,
 		Reason: "HistoryTrimmed", Note: fmt.Sprintf("the history before position %d is removed", before),
 		ContentType: events.ContentPatch, Data: fmt.Appendf(nil, `{"before":%d}`, before),
 	}

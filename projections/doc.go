@@ -22,7 +22,7 @@
 //  6. While the log reaches back to its beginning checkpoints are a cache. Once
 //     it is trimmed, the checkpoint at its edge is the beginning: Trim makes
 //     sure that it and another one are readable first, and says so in the log
-//     ([Trimmed]), so that all folds forget the same at the same position.
+//     ([events.Trimmed]), so that all folds forget the same at the same position.
 //  7. A damaged checkpoint is passed over; one that doesn't belong to the log
 //     is refused.
 //
@@ -32,6 +32,6 @@
 // The caller's duties: objects read from a snapshot are shared, copy before you
 // change one. Call Restore before Run, and Run once. One process trims.
 //
-// What it doesn't do: it decides nothing, and appends nothing but [Trimmed].
+// What it doesn't do: it decides nothing, and appends nothing but [events.Trimmed].
 // Secrets are sealed and opened elsewhere (package sealed).
 package projections

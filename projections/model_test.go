@@ -169,8 +169,8 @@ func TestAnEventThatMakesNoSenseIsVoid(t *testing.T) {
 		{Prefix: events.PrefixFact, Reporter: "x", Key: leader, Type: events.Elected, Component: "scheduler"},
 		{Key: podKey("a", "b"), Type: events.Elected, Component: "scheduler"},
 		{Key: podKey("a/b", "c"), Type: events.Created, ContentType: events.ContentObject, Data: encodeObject(t, newPod("a/b", "c", "u2", ""))},
-		{Key: podKey("a", "b"), Type: projections.Trimmed, Data: []byte(`{"before":1}`)},
-		{Key: projections.LogKey, Type: projections.Trimmed, Data: []byte(`{"before":1000}`)},
+		{Key: podKey("a", "b"), Type: events.Trimmed, Data: []byte(`{"before":1}`)},
+		{Key: projections.LogKey, Type: events.Trimmed, Data: []byte(`{"before":1000}`)},
 		{Prefix: events.PrefixFact, Reporter: "x", Key: podKey("a", "none"), Type: events.Reported, UID: "u", Counter: events.Counter{N: 1}, ContentType: events.ContentPatch, Data: []byte(`{"status":{}}`)},
 	}
 	for _, e := range strays {

@@ -75,7 +75,8 @@ func (s *state) apply(e *events.Event) Change {
 
 // next is what an event makes of an object.
 func (s *state) next(old *events.Object, e *events.Event) (*events.Object, error) {
-	if e.Type == events.Elected || e.Type == Trimmed {
+	switch e.Type {
+	case events.Elected, events.Trimmed, events.Opened:
 		return events.Skip(old, e), s.control(e)
 	}
 	if current := s.epochs[e.Component]; e.Epoch != 0 && e.Epoch < current {

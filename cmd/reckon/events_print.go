@@ -84,6 +84,8 @@ func what(c projections.Change) string {
 		text = e.Reason + ": " + e.Note
 	case e.Note != "":
 		text = e.Note
+	case e.Type == events.Created && c.New.Exists():
+		text = summary(c.New.Value)
 	case e.Reason != "":
 		text = e.Reason
 	default:

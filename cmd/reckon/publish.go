@@ -141,7 +141,7 @@ func (p *publication) publish(ctx context.Context, b bus.Bus, stdin io.Reader) (
 	if err != nil {
 		return nil, err
 	}
-	return appended(ctx, b, k, since)
+	return p.appended(ctx, b, k, since)
 }
 
 // origin adds to requests what the event shall say.
@@ -266,15 +266,17 @@ func logEnd(ctx context.Context, b bus.Bus) (uint64, error) {
 
 // appended finds the event that the request became. A change that changes
 // nothing is no event, and that is an error here: the caller asked for one.
-func appended(ctx context.Context, b bus.Bus, k events.Key, since uint64) (*events.Event, error) {
+func (p *publication) appended(ctx context.Context, b bus.Bus, k events.Key, since uint64) (*events.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	e, err := b.Log().Last(ctx, k.Subject())
-	if err != nil {
-		return nil, err
+	for e, err := range b.Log().Read(ctx, since+1, k.Subject()) {
+		if err != nil {
+			return nil, err
+		}
+		// A deletion is deleting first where finalizers or grace remain.
+		if e.Type == p.eventType || (e.Type == events.Deleting && p.eventType == events.Deleted) {
+			return e, nil
+		}
 	}
-	if e.Sequence <= since {
-		return nil, fmt.Errorf("%s is like that already: nothing was appended", k)
-	}
-	return e, nil
+	return nil, fmt.Errorf("%s is like that already: nothing was appended", k)
 }

@@ -8,6 +8,7 @@ import (
 
 func newServer() *cobra.Command {
 	var o planeOptions
+	var detach bool
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run the control plane without a node",
@@ -19,6 +20,9 @@ func newServer() *cobra.Command {
 			}
 			if err := f.prepare(); err != nil {
 				return err
+			}
+			if detach {
+				return f.detach(cmd.Context(), cmd.OutOrStdout())
 			}
 			o.folder = f
 			release, err := f.claim()
@@ -38,5 +42,6 @@ func newServer() *cobra.Command {
 	}
 	dataFlags(cmd)
 	o.serverFlags(cmd)
+	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "run in the background; return once the API answers")
 	return cmd
 }

@@ -1,8 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
@@ -17,7 +20,7 @@ func (s *Store) classified(ctx context.Context, old, new runtime.Object) *events
 		e.Type = plainType(old, new) // renewals, mostly: not worth words
 		return e
 	}
-	if o := OriginOf(ctx); o.Type != "" && o.Reason != "" && old != nil && new != nil {
+	if o := OriginOf(ctx); o.Component != "" && o.Type != "" && o.Reason != "" && old != nil && new != nil {
 		e.Type = plainType(old, new) // the writer has said it all
 		return e
 	}
@@ -36,4 +39,19 @@ func plainType(old, new runtime.Object) string {
 		return events.Deleting
 	}
 	return events.Updated
+}
+
+// checkClaim refuses an update that isn't what its writer says it is. Built-in
+// components, which act under a leadership, are believed; so is everybody who
+// says updated, or that a change of a workload's template is a rollback, which
+// can't be told from the change alone.
+func (s *Store) checkClaim(ctx context.Context, e *events.Event, key events.Key) error {
+	o := OriginOf(ctx)
+	switch {
+	case o.Type == "" || o.Component != "" || o.Type == e.Type || o.Type == events.Updated:
+		return nil
+	case o.Type == events.RolledBack && bytes.Contains(e.Data, []byte(`"template"`)):
+		return nil
+	}
+	return apierrors.NewBadRequest(fmt.Sprintf("the change of %s is %q, not %q: %s", key, e.Type, o.Type, e.Note))
 }

@@ -69,9 +69,6 @@ func (f *Factory) Start(ctx context.Context) error {
 	return errors.Join(catchUp(ctx, f.options.Log, f.options.Projection), catchUp(ctx, f.options.Volatile, f.options.VolatileProjection))
 }
 
-// opened is the type of the event that says that a server opened a log.
-const opened = "opened"
-
 func (f *Factory) open(ctx context.Context, log bus.Log, prefix string) error {
 	source := f.options.Source
 	if source == "" {
@@ -79,7 +76,7 @@ func (f *Factory) open(ctx context.Context, log bus.Log, prefix string) error {
 	}
 	_, err := log.Append(ctx, bus.Entry{Event: &events.Event{
 		Prefix: prefix, Key: events.Key{Group: "reckon.dev", Resource: "streams", Name: prefix},
-		ID: bus.NewID(), Source: source, Type: opened, Time: f.options.Now(),
+		ID: bus.NewID(), Source: source, Type: events.Opened, Time: f.options.Now(),
 		Reason: "LogOpened", Note: "a server opened the log",
 	}})
 	if err != nil {

@@ -142,5 +142,5 @@ func (s *Store) updated(ctx context.Context, old *events.Object, value runtime.O
 	}
 	e := s.classified(ctx, old.Value, value)
 	e.ContentType, e.Data = contentType, data
-	return e, nil
+	return e, s.checkClaim(ctx, e, old.Key)
 }

@@ -6,6 +6,7 @@
 //	reckon ARGS...                  the binary under test
 //	kubectl ARGS...                 reckon kubectl on the script's cluster
 //	up / kill9                      start the script's cluster, detached; kill it with SIGKILL
+//	server                          start a control plane without a node, detached
 //	eventually REGEXP COMMAND...    run a command until its output matches
 //	http-all URL N                  get URL until N different answers were seen, and print them
 //	http-only URL REGEXP            get URL until it answers nothing else any more

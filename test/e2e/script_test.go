@@ -67,6 +67,7 @@ func TestScripts(t *testing.T) {
 				run(ts, neg, append([]string{"kubectl"}, args...))
 			},
 			"up":         up,
+			"server":     startServer,
 			"kill9":      kill9,
 			"eventually": eventually,
 			"http-all":   httpAll,
@@ -136,6 +137,11 @@ func run(ts *testscript.TestScript, neg bool, args []string) {
 
 func up(ts *testscript.TestScript, neg bool, args []string) {
 	run(ts, neg, append([]string{"up", "--detach"}, args...))
+}
+
+// startServer starts a control plane without a node and waits for its API.
+func startServer(ts *testscript.TestScript, neg bool, args []string) {
+	run(ts, neg, append([]string{"server", "--detach"}, args...))
 }
 
 // kill9 kills the cluster's process and waits until it's gone.

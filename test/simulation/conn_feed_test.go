@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/controllers/nodefeed"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -64,7 +65,7 @@ func (v *feedValues) flush(n *network) {
 			return cmp.Or(cmp.Compare(manifestRank(a), manifestRank(b)), strings.Compare(a.Subject, b.Subject))
 		})
 		for _, item := range puts {
-			s := n.submit("put "+c.name+" "+item.Subject, c.lastPut.Add(1), func(uint64) { n.put(item) })
+			s := n.submit("put "+c.name+" "+item.Subject, c.lastPut.Add(1), func(uint64) { n.put(c, item) })
 			c.lastPut = s.due
 		}
 	}
@@ -77,9 +78,14 @@ func manifestRank(i bus.FeedItem) int {
 	return 0
 }
 
-func (n *network) put(item bus.FeedItem) {
+func (n *network) put(c *conn, item bus.FeedItem) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	gone := ""
+	if item.Data == nil {
+		gone = " (a tombstone)"
+	}
+	n.say("       %s puts %s of epoch %s at %s%s", c.name, item.Subject, item.Header[nodefeed.HeaderEpoch], item.Header[nodefeed.HeaderPosition], gone)
 	n.feed.values[item.Subject] = item
 	for _, w := range n.feed.watchers {
 		if bus.MatchAny(w.filters, item.Subject) {
