@@ -14,7 +14,9 @@
 //	    ([Options.Lazy]), except the end of a pod: only a node that starts anew reads it.
 //	 4. A manifest is put after all that it says is there. A new leader puts one for
 //	    every node; it is put again, late and summed up, after pods came or went.
-//	 5. Secrets are opened on the way ([Options.Open]).
+//	 5. What an earlier leader, not knowing yet that it was replaced, puts over a value of this
+//	    one is put right again.
+//	 6. Secrets are opened on the way ([Options.Open]).
 //
 // A manifest is JSON: {"position":N,"epoch":E,"pods":["<uid>",...],"keys":["secrets/default/s",...]};
 // keys names every subject of the feed (resource/namespace/name, with "_" for no

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -75,12 +76,17 @@ func publish(lead bus.Leadership, o Options) error {
 	s := o.Projection.Snapshot()
 	t.all(s)
 	t.manifests(s)
+	stale := make(chan bus.FeedItem)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel()
+	watching.Go(func() { overwritten(ctx, o, lead.Epoch, stale) })
 	for {
 		changes := make(chan []projections.Change)
 		failed := make(chan error, 1)
 		reading, stop := context.WithCancel(ctx)
 		go func() { failed <- read(reading, o.Projection, s.Position(), changes) }()
-		err := t.follow(o, changes, failed)
+		err := t.follow(o, changes, stale, failed)
 		stop()
 		if !errors.Is(err, events.ErrGone) {
 			return err
@@ -106,15 +112,18 @@ func read(ctx context.Context, p *projections.Projection, from uint64, to chan<-
 	return ctx.Err()
 }
 
-func (t *tables) follow(o Options, changes <-chan []projections.Change, failed <-chan error) error {
+func (t *tables) follow(o Options, changes <-chan []projections.Change, stale <-chan bus.FeedItem, failed <-chan error) error {
 	lazy := time.NewTicker(o.Lazy)
 	defer lazy.Stop()
 	for {
 		select {
 		case c := <-changes:
 			t.changed(o.Projection.Snapshot(), c)
+		case item := <-stale:
+			t.restore(o.Projection.Snapshot(), item)
 		case <-lazy.C:
 			s := o.Projection.Snapshot()
+			t.restoreUnsure(s)
 			t.late(s)
 			t.manifests(s)
 		case err := <-failed:

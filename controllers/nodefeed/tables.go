@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
@@ -21,6 +22,8 @@ type tables struct {
 	nodes map[string]*node
 	users map[events.Key]map[string]int // by object: how many pods of each node use it
 	waits map[events.Key]struct{}       // pods with a report that can wait
+
+	unsure map[string]bus.FeedItem // by subject: messages of earlier leaders to be looked at again
 }
 
 // bound is a pod on the feed.
@@ -37,7 +40,7 @@ type node struct {
 }
 
 func newTables(out *writer) *tables {
-	return &tables{out: out, pods: map[events.Key]*bound{}, nodes: map[string]*node{}, users: map[events.Key]map[string]int{}, waits: map[events.Key]struct{}{}}
+	return &tables{out: out, pods: map[events.Key]*bound{}, nodes: map[string]*node{}, users: map[events.Key]map[string]int{}, waits: map[events.Key]struct{}{}, unsure: map[string]bus.FeedItem{}}
 }
 
 func (t *tables) node(name string) *node {
