@@ -19,7 +19,7 @@ func (a *Agent) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", subject, err)
 	}
-	api := &kubeletapi.Server{Node: a.o.Node, Root: a.o.Dir, Runtime: a.runtime, Pods: pods{a}, Log: a.log}
+	api := &kubeletapi.Server{Node: a.o.Node, Root: a.o.Dir, Runtime: a.runtime, Pods: pods{a}, Log: a.log, Clock: a.clock}
 	server := &http.Server{
 		Handler: api.Handler(), ReadHeaderTimeout: 30 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx },

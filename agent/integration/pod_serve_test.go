@@ -37,7 +37,7 @@ func (n *node) get(path string) string {
 
 func TestLogs(t *testing.T) {
 	n := newNode(t)
-	p := n.run(newPod("talk", "/bin/sh", "-c", "echo one; echo two; echo three >&2; sleep 1000"))
+	p := n.run(newPod("talk", "/bin/sh", "-c", "echo one; echo two; echo three; sleep 1000"))
 	n.await(p, "ready", isReady)
 	all := n.get("/containerLogs/default/talk/main")
 	for !strings.Contains(all, "three") { // what the container writes takes a moment

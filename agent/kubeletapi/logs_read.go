@@ -27,7 +27,7 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
-	options, err := logOptions(q)
+	options, err := logOptions(q, s.Clock.Now())
 	if err != nil {
 		fail(w, err)
 		return
@@ -64,7 +64,7 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func logOptions(q url.Values) (*logs.LogOptions, error) {
+func logOptions(q url.Values, now time.Time) (*logs.LogOptions, error) {
 	out := &logs.LogOptions{Follow: q.Get("follow") == "true", Timestamp: q.Get("timestamps") == "true"}
 	number := func(name string) (*int64, error) {
 		text := q.Get(name)
@@ -89,7 +89,7 @@ func logOptions(q url.Values) (*logs.LogOptions, error) {
 		return nil, err
 	}
 	if since != nil {
-		out.Since = time.Now().Add(-time.Duration(*since) * time.Second)
+		out.Since = now.Add(-time.Duration(*since) * time.Second)
 	}
 	if text := q.Get("sinceTime"); text != "" {
 		if out.Since, err = time.Parse(time.RFC3339, text); err != nil {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
 
 	"github.com/reckon-project/reckon/agent/downward"
 	"github.com/reckon-project/reckon/agent/pod"
@@ -27,6 +28,7 @@ type Server struct {
 	Runtime runtime.Runtime
 	Pods    Pods
 	Log     *slog.Logger
+	Clock   clock.PassiveClock
 }
 
 // Handler gives the paths that the API server knows.
