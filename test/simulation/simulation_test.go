@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"strconv"
@@ -16,8 +17,9 @@ import (
 )
 
 var (
-	flagSeeds = flag.String("seeds", "1,2,3,4,5,6", "seeds to run: a list, with ranges (1,7,100-200)")
-	flagTail  = flag.Int("tail", 80, "how many lines to print of a seed that failed")
+	flagSeeds   = flag.String("seeds", "1-8,51", "seeds to run: a list, with ranges (1,7,100-200)")
+	flagTail    = flag.Int("tail", 80, "how many lines to print of a seed that failed")
+	flagJournal = flag.String("journal", "", "a file for all that happened in the last run")
 )
 
 // TestSeeds runs each seed twice.
@@ -61,6 +63,11 @@ func live(t *testing.T, seed uint64) (r result) {
 		}
 		w.stop()
 	})
+	if *flagJournal != "" {
+		if err := os.WriteFile(*flagJournal, []byte(strings.Join(r.journal, "\n")+"\n"), 0o644); err != nil {
+			t.Error(err)
+		}
+	}
 	return r
 }
 
