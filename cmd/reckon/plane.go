@@ -25,6 +25,7 @@ import (
 // bus only; what runs when, and what ends when, is here.
 type plane struct {
 	options  planeOptions
+	keep     time.Duration // history; 0: all
 	say      *progress
 	holder   string
 	server   *server.Server
@@ -42,6 +43,10 @@ func runPlane(ctx context.Context, o planeOptions, withNode bool, say *progress)
 	if err := setLogging(o.logLevel); err != nil {
 		return err
 	}
+	keep, err := parseHistory(o.history)
+	if err != nil {
+		return err
+	}
 	if err := o.checkPorts(); err != nil {
 		return err
 	}
@@ -49,7 +54,7 @@ func runPlane(ctx context.Context, o planeOptions, withNode bool, say *progress)
 	if err != nil {
 		return err
 	}
-	p := &plane{options: o, say: say, holder: fmt.Sprintf("%s/%d", host, os.Getpid())}
+	p := &plane{options: o, keep: keep, say: say, holder: fmt.Sprintf("%s/%d", host, os.Getpid())}
 	if o.pprof != "" {
 		go func() { slog.Warn("profiler", "error", http.ListenAndServe(o.pprof, nil)) }()
 	}
@@ -196,6 +201,7 @@ func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) 
 		return scheduler.New(scheduler.Options{Bus: p.bus, Projection: p.log, Holder: p.holder}).Run(ctx)
 	})
 	group.Go(func() error { return p.runControllers(ctx) })
+	group.Go(func() error { return p.trimHistory(ctx, p.keep) })
 	p.say.say("control   scheduler and controllers are up")
 	if !withNode {
 		p.say.ready()

@@ -23,6 +23,7 @@ type planeOptions struct {
 	durability    string
 	pprof         string
 	logLevel      string
+	history       string
 
 	nodeName   string
 	podCIDR    string
@@ -41,6 +42,7 @@ func (o *planeOptions) serverFlags(cmd *cobra.Command) {
 	f.StringSliceVar(&o.extraSANs, "tls-san", nil, "further names and addresses of the API's certificate")
 	f.StringArrayVar(&o.apiFlags, "kube-apiserver-arg", nil, "a kube-apiserver flag, for OIDC, audit and admission (--oidc-issuer-url=...)")
 	f.StringVar(&o.durability, "durability", "strict", "strict: an acknowledged change survives a power cut; fast: sync every 100 ms")
+	f.StringVar(&o.history, "history", "30d", "how much history is kept: 30d, 12h, forever")
 	f.StringVar(&o.logLevel, "log-level", "warn", "what is logged to standard error: debug, info, warn or error")
 	f.StringVar(&o.pprof, "pprof", "", "address of Go's profiler, on loopback (off by default)")
 }
