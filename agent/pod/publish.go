@@ -2,6 +2,7 @@ package pod
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,9 +23,8 @@ type publisher struct {
 	mu      sync.Mutex
 	sent    []byte
 	next    []byte
-	reason  string
-	note    string
-	told    string // the last note sent
+	steps   []events.Step // to be told with the next fact
+	told    []events.Step // with the last one
 	cause   uint64
 	timer   interface{ Stop() bool }
 	stopped bool
@@ -33,8 +33,12 @@ type publisher struct {
 // warnings are told even when the status is what it was, but not twice the same.
 var warnings = map[string]bool{"Unhealthy": true, "Failed": true, "FailedMount": true, "FailedCreatePodSandBox": true}
 
-// set takes the pod's present status. urgent sends it now.
-func (p *publisher) set(status *v1.PodStatus, reason, note string, cause uint64, urgent bool) error {
+// mostSteps is how many steps one fact tells of: the newest.
+const mostSteps = 16
+
+// set takes the pod's present status and what happened since the last call.
+// urgent sends it now.
+func (p *publisher) set(status *v1.PodStatus, steps []events.Step, cause uint64, urgent bool) error {
 	patch, err := statusPatch(status)
 	if err != nil {
 		return err
@@ -42,12 +46,15 @@ func (p *publisher) set(status *v1.PodStatus, reason, note string, cause uint64,
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.cause = max(cause, p.cause)
-	if reason != "" {
-		p.reason, p.note = reason, note
-	}
+	p.steps = append(p.steps, steps...)
+	p.steps = p.steps[max(0, len(p.steps)-mostSteps):]
 	if bytes.Equal(patch, p.sent) {
 		p.next = nil
-		if !warnings[reason] || p.note == p.told {
+		if !slices.ContainsFunc(steps, func(s events.Step) bool { return warnings[s.Reason] }) {
+			return nil // what happened is told with the next change
+		}
+		if slices.Equal(p.steps, p.told) {
+			p.steps = nil
 			return nil
 		}
 		urgent = false
@@ -80,12 +87,13 @@ func (p *publisher) send() {
 		p.timer.Stop()
 		p.timer = nil
 	}
-	f := report.Fact{Key: p.key, UID: p.uid, Patch: p.next, Reason: p.reason, Note: p.note}
+	f := report.Fact{Key: p.key, UID: p.uid, Patch: p.next}
+	f.Reason, f.Note = events.JoinSteps(p.steps)
 	if p.cause != 0 {
 		f.Cause = []uint64{p.cause}
 	}
-	p.told = p.note
-	p.sent, p.next, p.reason, p.note = p.next, nil, "", ""
+	p.sent, p.next = p.next, nil
+	p.told, p.steps = p.steps, nil
 	p.host.Reports.Report(f)
 }
 

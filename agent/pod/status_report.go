@@ -1,9 +1,9 @@
 package pod
 
 import (
-	"strings"
-
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/reckon-project/reckon/events"
 )
 
 // longestNote is what Kubernetes allows an event's message.
@@ -29,8 +29,8 @@ func (w *Worker) status() *v1.PodStatus {
 	return makeStatus(v)
 }
 
-// report hands the present status to the publisher, with the last thing that
-// happened as its reason and all of it as the note.
+// report hands the present status to the publisher, with all that
+// happened since the last one as its steps.
 func (w *Worker) report() { w.reportAs(true) }
 
 // settleReport tells of a step that only matters if it lasts.
@@ -46,21 +46,14 @@ func (w *Worker) reportAs(settled bool) {
 	if (s.Phase == v1.PodSucceeded || s.Phase == v1.PodFailed) && !w.ended {
 		return // the sandbox is stopped first; the next step does that
 	}
-	reason, note := "", ""
-	if n := len(w.reasons); n > 0 && settled {
-		reason = w.reasons[n-1].reason
-		var notes []string
-		for _, r := range w.reasons {
-			notes = append(notes, r.note)
-		}
-		note = strings.Join(notes, "; ")
-		note = strings.ToValidUTF8(note[:min(len(note), longestNote)], "")
-		w.reasons = nil
+	var steps []events.Step
+	if settled {
+		steps, w.reasons = w.reasons, nil
 	}
 	w.mu.Lock()
 	cause := w.position
 	w.mu.Unlock()
-	if err := w.publish.set(s, reason, note, cause, settled && urgent(w.previous, s)); err != nil {
+	if err := w.publish.set(s, steps, cause, settled && urgent(w.previous, s)); err != nil {
 		w.host.Log.Error("a pod's status can't be encoded", "pod", w.pod.Name, "err", err)
 		return
 	}

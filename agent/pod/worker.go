@@ -3,6 +3,7 @@ package pod
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,12 +58,10 @@ type Worker struct {
 	ended      bool
 	frozen     bool      // it was over before this agent started: nothing more to tell
 	seen       time.Time // when the runtime was last looked at
-	reasons    []notice
+	reasons    []events.Step
 	results    chan probeResult
 	probes     sync.WaitGroup
 }
-
-type notice struct{ reason, note string }
 
 // View is what others may read of a pod. It must not be modified.
 type View struct {
@@ -266,7 +265,9 @@ func (w *Worker) adoptSpec(pod *v1.Pod) {
 
 // note remembers what to say with the next report.
 func (w *Worker) note(reason, note string) {
-	w.reasons = append(w.reasons, notice{reason, note})
+	note = strings.ToValidUTF8(note[:min(len(note), longestNote)], "")
+	w.reasons = append(w.reasons, events.Step{Reason: reason, Note: note})
+	w.reasons = w.reasons[max(0, len(w.reasons)-mostSteps):]
 }
 
 func (w *Worker) markDirty() {

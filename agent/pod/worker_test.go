@@ -88,7 +88,7 @@ func expect(t *testing.T, got []string, want ...string) {
 
 func TestStartIsOneReport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		expect(t, tell(t, onePod(nil, v1.RestartPolicyAlways), time.Hour, nil), "   0s Running running restarts=0 (Started)")
+		expect(t, tell(t, onePod(nil, v1.RestartPolicyAlways), time.Hour, nil), "   0s Running running restarts=0 (Pulled,Created,Started)")
 	})
 }
 
@@ -101,7 +101,7 @@ func TestDeletedPodReportsItsEnd(t *testing.T) {
 			gone.DeletionTimestamp = &now
 			w.Update(gone, 2)
 		})
-		expect(t, got, "   0s Running running restarts=0 (Started)", "  60s Succeeded exit 0 restarts=0 (Killing)")
+		expect(t, got, "   0s Running running restarts=0 (Pulled,Created,Started)", "  60s Succeeded exit 0 restarts=0 (Killing)")
 	})
 }
 
@@ -109,6 +109,6 @@ func TestJobEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := onePod(map[string]string{"hollow.reckon.dev/exit-after": "5s", "hollow.reckon.dev/exit-code": "7"}, v1.RestartPolicyNever)
 		got := tell(t, p, 2*time.Minute, func(w *pod.Worker) { w.Look("", true) })
-		expect(t, got, "   0s Running running restarts=0 (Started)", "  60s Failed exit 7 restarts=0 ()")
+		expect(t, got, "   0s Running running restarts=0 (Pulled,Created,Started)", "  60s Failed exit 7 restarts=0 ()")
 	})
 }

@@ -81,7 +81,11 @@ func what(c projections.Change) string {
 	var text string
 	switch {
 	case e.Note != "" && e.Reason != "":
-		text = e.Reason + ": " + e.Note
+		var steps []string
+		for _, s := range e.Steps() {
+			steps = append(steps, s.Reason+": "+s.Note)
+		}
+		text = strings.Join(steps, "; ")
 	case e.Note != "":
 		text = e.Note
 	case e.Type == events.Created && c.New.Exists():

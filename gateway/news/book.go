@@ -191,10 +191,13 @@ func (b *Book) put(o *events.Object) {
 
 // tell takes in an event of the log; b.mu is held.
 func (b *Book) tell(c *projections.Change) {
-	s := newStory(c)
-	if s == nil {
-		return
+	for _, s := range newStories(c) {
+		b.add(s)
 	}
+}
+
+// add takes in one story; b.mu is held.
+func (b *Book) add(s *story) {
 	id := s.sameness()
 	if old := b.same[id]; old != nil {
 		again := *old.story

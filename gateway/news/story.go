@@ -21,6 +21,7 @@ type story struct {
 	component string
 	host      string
 	sequence  uint64
+	step      int // of the log's event
 	first     metav1.Time
 	last      metav1.Time
 	count     int32
@@ -34,8 +35,22 @@ type sameness struct {
 
 func (s *story) sameness() sameness { return sameness{s.about.UID, s.reason, s.note} }
 
-// newStory gives what c tells; nil for what nobody needs to be told: void
-// events and plain writes through the API.
+// newStories gives what c tells, one for each of its steps; none for what nobody
+// needs to be told: void events and plain writes through the API.
+func newStories(c *projections.Change) []*story {
+	whole := newStory(c)
+	if whole == nil {
+		return nil
+	}
+	var out []*story
+	for i, step := range c.Event.Steps() {
+		s := *whole
+		s.step, s.reason, s.note = i, step.Reason, step.Note
+		out = append(out, &s)
+	}
+	return out
+}
+
 func newStory(c *projections.Change) *story {
 	e := c.Event
 	if c.Void != nil || !isNews(e) {
@@ -116,7 +131,12 @@ func (s *story) namespace() string {
 	return s.about.Namespace
 }
 
-func (s *story) name() string { return fmt.Sprintf("%s.%x", s.about.Name, s.sequence) }
+func (s *story) name() string {
+	if s.step == 0 {
+		return fmt.Sprintf("%s.%x", s.about.Name, s.sequence)
+	}
+	return fmt.Sprintf("%s.%x.%d", s.about.Name, s.sequence, s.step)
+}
 
 // warns reports whether a reason is bad news.
 func warns(reason string) bool {
@@ -142,7 +162,7 @@ func (s *story) event() *corev1.Event {
 	return &corev1.Event{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: s.name(), Namespace: s.namespace(), CreationTimestamp: s.first,
-			UID: types.UID(fmt.Sprintf("00000000-0000-0000-%04x-%012x", s.sequence>>48, s.sequence&(1<<48-1))),
+			UID: types.UID(fmt.Sprintf("00000000-0000-%04x-%04x-%012x", s.step, s.sequence>>48, s.sequence&(1<<48-1))),
 		},
 		InvolvedObject: s.about, Reason: s.reason, Message: s.note, Type: kind,
 		Source:         corev1.EventSource{Component: s.component, Host: s.host},
