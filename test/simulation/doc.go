@@ -39,8 +39,8 @@
 // other; within one component (the workers of an agent that are all woken by the
 // same message) Go's scheduler decides, so the runs use one processor and collect no
 // garbage in between. A thread that the machine stops for long at the wrong
-// moment could still make two runs differ; it was not seen in some hundreds of
-// seeds on a busy machine.
+// moment could still make two runs differ; it was not seen in about a hundred
+// pairs of runs on a busy machine.
 //
 // Not simulated: a log that loses its end, trimming, batches' partial failures
 // (there are none), VOLATILE, tunnels, clocks that disagree, forced deletions,
