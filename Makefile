@@ -7,6 +7,12 @@ PACKAGES := containerd runc containernetworking-plugins iptables conntrack iprou
 TEST_PACKAGES := gcc libc6-dev strace socat
 # Packages that are small enough to be tested with the race detector on two cores.
 RACE := ./events/... ./bus/... ./projections/... ./controllers/... ./scheduler/...
+BIN ?= bin/reckon
+KUBERNETES := v1.37.1
+# The embedded kubectl says which Kubernetes it is of.
+LDFLAGS := -s -w -X main.version=$(VERSION) \
+	-X k8s.io/component-base/version.gitVersion=$(KUBERNETES) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37 \
+	-X k8s.io/client-go/pkg/version.gitVersion=$(KUBERNETES)
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
 
 .DEFAULT_GOAL := help
@@ -22,8 +28,8 @@ deps-test: deps ## install what the tests need besides
 	@hack/install-packages $(TEST_PACKAGES)
 
 build: ## build bin/reckon
-	@mkdir -p bin
-	go build -ldflags "-s -w -X main.version=$(VERSION)" -o bin/reckon ./cmd/reckon
+	@mkdir -p $(dir $(BIN))
+	go build -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/reckon
 
 example: build ## build the tour's application into an image and import it
 	@mkdir -p bin

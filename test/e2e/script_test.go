@@ -43,11 +43,13 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binaries.reckon, binaries.hello = filepath.Join(dir, "reckon"), filepath.Join(dir, "hello")
-	for out, pkg := range map[string]string{binaries.reckon: "../../cmd/reckon", binaries.hello: "../../examples/hello"} {
-		build := exec.Command("go", "build", "-ldflags", "-s -w", "-o", out, pkg)
+	for _, build := range []*exec.Cmd{
+		exec.Command("make", "-s", "-C", "../..", "build", "BIN="+binaries.reckon),
+		exec.Command("go", "build", "-o", binaries.hello, "../../examples/hello"),
+	} {
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if text, err := build.CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "build %s: %v\n%s", pkg, err, text)
+			fmt.Fprintf(os.Stderr, "%s: %v\n%s", build, err, text)
 			os.Exit(1)
 		}
 	}
