@@ -9,8 +9,9 @@ TEST_PACKAGES := gcc libc6-dev strace socat
 RACE := ./events/... ./bus/... ./projections/... ./controllers/... ./scheduler/...
 BIN ?= bin/reckon
 KUBERNETES := v1.37.1
+# No -s or -w: they would have everything compiled a second time, beside the tests.
 # The embedded kubectl says which Kubernetes it is of.
-LDFLAGS := -s -w -X main.version=$(VERSION) \
+LDFLAGS := -X main.version=$(VERSION) \
 	-X k8s.io/component-base/version.gitVersion=$(KUBERNETES) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37 \
 	-X k8s.io/client-go/pkg/version.gitVersion=$(KUBERNETES)
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
@@ -33,7 +34,7 @@ build: ## build bin/reckon
 
 example: build ## build the tour's application into an image and import it
 	@mkdir -p bin
-	go build -ldflags "-s -w" -o bin/hello ./examples/hello
+	go build -o bin/hello ./examples/hello
 	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:1 --env VERSION=1 bin/hello
 	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:2 --env VERSION=2 bin/hello
 
