@@ -56,6 +56,7 @@ type Store struct {
 	services   map[name]*v1.Service
 	pods       map[name]podEntry
 	extra      map[string]Position // uids that run here and that the feed hasn't named yet
+	manifest   Manifest            // the newest one
 }
 
 // NewStore makes an empty store. running are the uids of pods that the node
@@ -118,6 +119,11 @@ func (s *Store) applyPod(key name, at Position, data []byte) (Change, error) {
 	if err := json.Unmarshal(data, pod); err != nil {
 		return Change{}, fmt.Errorf("%w: feed's pod %s/%s: %v", events.ErrInvalid, key.namespace, key.name, err)
 	}
+	// The values that a watch begins with come in any order: one that an
+	// applied manifest had left out already is what a replaced leader left.
+	if m := s.manifest; at.less(Position{m.Epoch, m.Position}) && !slices.Contains(m.Pods, string(pod.UID)) {
+		return Change{}, nil
+	}
 	change := Change{Pod: pod, Position: at}
 	if known && old.uid != string(pod.UID) {
 		change.Gone = []string{old.uid} // its name is used again
@@ -143,6 +149,9 @@ func (s *Store) applyManifest(data []byte) (Change, error) {
 		return Change{}, fmt.Errorf("%w: feed's manifest: %v", events.ErrInvalid, err)
 	}
 	at := Position{m.Epoch, m.Position}
+	if !at.less(Position{s.manifest.Epoch, s.manifest.Position}) {
+		s.manifest = m
+	}
 	var change Change
 	for key, entry := range s.pods {
 		if entry.at.less(at) && !slices.Contains(m.Pods, entry.uid) {

@@ -82,3 +82,31 @@ func TestWhatEndsAnUnknownPod(t *testing.T) {
 		t.Errorf("gone: %v (%v), want old", change.Gone, err)
 	}
 }
+
+// What a watch begins with comes in any order: a pod that a newer manifest left
+// out doesn't start, one that it names does, and so does a newer one.
+func TestAPodAfterTheManifest(t *testing.T) {
+	for name, c := range map[string]struct {
+		pods    []string
+		at      uint64
+		started bool
+	}{
+		"left out":      {nil, 10, false},
+		"named":         {[]string{"a"}, 10, true},
+		"newer than it": {nil, 12, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := NewStore(nil)
+			if _, err := s.Apply(item(t, "feed.n1.manifest._.n1", 1, 12, Manifest{Position: 12, Epoch: 1, Pods: c.pods})); err != nil {
+				t.Fatal(err)
+			}
+			change, err := s.Apply(item(t, "feed.n1.pods.default.web", 1, c.at, pod("a")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if started := change.Pod != nil; started != c.started {
+				t.Errorf("started: %v, want %v", started, c.started)
+			}
+		})
+	}
+}
