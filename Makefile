@@ -6,7 +6,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 PACKAGES := containerd runc containernetworking-plugins iptables conntrack iproute2 kmod procps ca-certificates curl busybox-static
 TEST_PACKAGES := gcc libc6-dev strace socat
 # Packages that are small enough to be tested with the race detector on two cores.
-RACE := ./events/... ./bus/... ./projections/... ./controllers/... ./scheduler/...
+RACE := ./projections/... ./controllers/... ./scheduler/... ./bus/memory/...
 BIN ?= bin/reckon
 KUBERNETES := v1.37.1
 # No -s or -w: they would have everything compiled a second time, beside the tests.
@@ -14,7 +14,7 @@ KUBERNETES := v1.37.1
 LDFLAGS := -X main.version=$(VERSION) \
 	-X k8s.io/component-base/version.gitVersion=$(KUBERNETES) -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37 \
 	-X k8s.io/client-go/pkg/version.gitVersion=$(KUBERNETES)
-LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.5.0
+LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
 .PHONY: help deps deps-test build example up down test race lint verify bench fmt clean
