@@ -89,6 +89,9 @@ type Log interface {
 	// Range gives the first sequence kept and the last durable one, as of now,
 	// learnt from the stream's leader. An empty log has first = last+1.
 	Range(ctx context.Context) (first, last uint64, err error)
+	// Get gives the event at sequence. Errors: of class events.ErrNotFound
+	// (beyond the durable end, or deleted) and ErrGone (below the first kept).
+	Get(ctx context.Context, sequence uint64) (*events.Event, error)
 	// Last gives the newest event on exactly subject; ErrNotFound if there is none.
 	Last(ctx context.Context, subject string) (*events.Event, error)
 	// Trim removes the events below before. Only the checkpointer may call it.

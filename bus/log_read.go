@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 
@@ -17,6 +18,28 @@ func (l *natsLog) Last(ctx context.Context, subject string) (*events.Event, erro
 	}
 	if err := await(ctx, l.c.durability, l.stream, m.Sequence); err != nil {
 		return nil, unavailable("last event on "+subject, err)
+	}
+	return decode(m.Subject, m.Header, m.Data, m.Sequence, m.Time)
+}
+
+func (l *natsLog) Get(ctx context.Context, sequence uint64) (*events.Event, error) {
+	doing := fmt.Sprintf("get event %d of %s", sequence, l.stream)
+	m, err := l.get(ctx, MessageQuery{Sequence: max(sequence, 1)})
+	if errors.Is(err, events.ErrNotFound) || sequence == 0 {
+		first, last, err := l.Range(ctx)
+		switch {
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", doing, err)
+		case sequence < first:
+			return nil, fmt.Errorf("%s: %w: the log begins at %d", doing, events.ErrGone, first)
+		}
+		return nil, fmt.Errorf("%s: %w: the log ends at %d", doing, events.ErrNotFound, last)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", doing, err)
+	}
+	if err := await(ctx, l.c.durability, l.stream, m.Sequence); err != nil {
+		return nil, unavailable(doing, err)
 	}
 	return decode(m.Subject, m.Header, m.Data, m.Sequence, m.Time)
 }

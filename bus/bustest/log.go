@@ -269,6 +269,46 @@ func trim(t *testing.T, b bus.Bus) {
 	}
 }
 
+func get(t *testing.T, b bus.Bus) {
+	for _, e := range []*events.Event{Decision("a"), Fact("n1", "a"), Decision("b")} {
+		seq := mustAppend(t, b.Log(), bus.Entry{Event: e})
+		got, err := b.Log().Get(contextFor(t), seq)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Sequence != seq || got.ID != e.ID || got.Subject() != e.Subject() || got.Stored.IsZero() || string(got.Data) != string(e.Data) {
+			t.Errorf("event %d is %+v, want %+v", seq, got, e)
+		}
+	}
+}
+
+func getMissing(t *testing.T, b bus.Bus) {
+	want := func(log bus.Log, seq uint64, class error) {
+		t.Helper()
+		if e, err := log.Get(contextFor(t), seq); !errors.Is(err, class) {
+			t.Errorf("event %d: %v, %v; want %v", seq, e, err, class)
+		}
+	}
+	want(b.Log(), 0, events.ErrGone)
+	want(b.Log(), 1, events.ErrNotFound)
+	seqs := fill(t, b.Log(), 3)
+	want(b.Log(), seqs[2]+1, events.ErrNotFound)
+	if err := b.Log().Trim(contextFor(t), seqs[2]); err != nil {
+		t.Fatal(err)
+	}
+	want(b.Log(), 0, events.ErrGone)
+	want(b.Log(), seqs[0], events.ErrGone)
+	want(b.Log(), seqs[1], events.ErrGone)
+	if e, err := b.Log().Get(contextFor(t), seqs[2]); err != nil || e.Sequence != seqs[2] {
+		t.Errorf("the first event kept: %v, %v", e, err)
+	}
+	// The first one stays: what is replaced lies within.
+	mustAppend(t, b.Volatile(), bus.Entry{Event: Volatile("kept", events.Created)})
+	replaced := mustAppend(t, b.Volatile(), bus.Entry{Event: Volatile("renewed", events.Created)})
+	mustAppend(t, b.Volatile(), bus.Entry{Event: Volatile("renewed", events.Updated)})
+	want(b.Volatile(), replaced, events.ErrNotFound)
+}
+
 func last(t *testing.T, b bus.Bus) {
 	mustAppend(t, b.Log(), bus.Entry{Event: Decision("a")})
 	e := Decision("a")

@@ -28,6 +28,8 @@ func Run(t *testing.T, open func(t *testing.T) bus.Bus) {
 		{"follow goes on without gap or double", followContinues},
 		{"follow from below the first event is gone", followGone},
 		{"trim moves the beginning", trim},
+		{"get gives the event at a sequence", get},
+		{"get says what is trimmed, replaced or yet to come", getMissing},
 		{"last is the newest event of exactly a subject", last},
 		{"volatile keeps the last value and expiry is a deletion", volatileExpiry},
 		{"a renewed volatile event stays", volatileRenewal},

@@ -108,6 +108,19 @@ func (l *log) Range(context.Context) (uint64, uint64, error) {
 	return l.first, l.first + uint64(len(l.stored)) - 1, nil
 }
 
+func (l *log) Get(_ context.Context, sequence uint64) (*events.Event, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := l.first + uint64(len(l.stored)) - 1
+	switch {
+	case sequence < l.first:
+		return nil, fmt.Errorf("get event %d: %w: the log begins at %d", sequence, events.ErrGone, l.first)
+	case sequence > last || l.stored[sequence-l.first] == nil:
+		return nil, fmt.Errorf("get event %d: %w: the log ends at %d", sequence, events.ErrNotFound, last)
+	}
+	return l.stored[sequence-l.first], nil
+}
+
 func (l *log) Last(_ context.Context, subject string) (*events.Event, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -133,6 +133,10 @@ func (l *connLog) Range(ctx context.Context) (uint64, uint64, error) {
 	return l.memory.Log().Range(ctx)
 }
 
+func (l *connLog) Get(ctx context.Context, sequence uint64) (*events.Event, error) {
+	return l.memory.Log().Get(ctx, sequence)
+}
+
 func (l *connLog) Last(ctx context.Context, subject string) (*events.Event, error) {
 	return l.memory.Log().Last(ctx, subject)
 }
