@@ -68,6 +68,9 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations),
 		}
 		cl.setAffinity(&pod.Spec)
+		if c.plugins.affinity() < 0 {
+			cl.only = nil
+		}
 		c.classes[cl.key] = cl
 	}
 	cl.used = c.end()
@@ -189,28 +192,28 @@ func (c *cluster) judge(cl *class, i int32) {
 // judgeObject runs what looks only at the node's object.
 func (c *cluster) judgeObject(cl *class, v *verdict, n *node) {
 	*v = verdict{generation: n.generation, staticBy: fits}
-	for f, filter := range filters[:staticFilters] {
+	for f, filter := range c.plugins.filters[:c.plugins.static] {
 		if filter.Refuses(cl, n) {
 			v.staticBy = int8(f)
 			return
 		}
 	}
-	for _, s := range scores[:staticScores] {
-		v.static += s.Weight() * s.Score(c, cl, n)
+	for _, s := range c.plugins.scores[:c.plugins.staticScores] {
+		v.static += s.weight * s.Score(c, cl, n)
 	}
 }
 
 // judgeLoad runs what looks at the pods on the node.
 func (c *cluster) judgeLoad(cl *class, v *verdict, n *node) {
-	for f, filter := range filters[staticFilters:] {
+	for f, filter := range c.plugins.filters[c.plugins.static:] {
 		if filter.Refuses(cl, n) {
-			v.by = int8(staticFilters + f)
+			v.by = int8(c.plugins.static + f)
 			return
 		}
 	}
 	v.score = v.static
-	for _, s := range scores[staticScores:] {
-		v.score += s.Weight() * s.Score(c, cl, n)
+	for _, s := range c.plugins.scores[c.plugins.staticScores:] {
+		v.score += s.weight * s.Score(c, cl, n)
 	}
 }
 

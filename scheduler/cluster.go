@@ -10,6 +10,7 @@ import (
 // cluster is the scheduler's own view of nodes and what is bound to them. It is
 // changed by folded changes and by assumptions, and read by schedule.
 type cluster struct {
+	plugins    plugins
 	resources  resourceNames
 	nodes      []*node // by index; nil is free for reuse
 	unused     []int32
@@ -36,8 +37,9 @@ type bound struct {
 	group  string
 }
 
-func newCluster() *cluster {
+func newCluster(p plugins) *cluster {
 	return &cluster{
+		plugins:   p,
 		resources: newResourceNames(),
 		byName:    map[string]*node{},
 		pods:      map[types.UID]*bound{},
@@ -48,8 +50,8 @@ func newCluster() *cluster {
 }
 
 // newClusterOf is the view of a snapshot.
-func newClusterOf(s *projections.Snapshot) *cluster {
-	c := newCluster()
+func newClusterOf(s *projections.Snapshot, p plugins) *cluster {
+	c := newCluster(p)
 	for svc := range projections.List[*corev1.Service](s, "", "services", "") {
 		c.setService(svc.Namespace, svc.Name, svc)
 	}

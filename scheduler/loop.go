@@ -29,7 +29,7 @@ type loop struct {
 func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 	l := &loop{
 		options: o, lead: lead, log: o.Bus.Log(),
-		cluster: newClusterOf(s), queue: newQueue(), outcomes: newOutcomes(),
+		cluster: newClusterOf(s, o.Config.plugins()), queue: newQueue(), outcomes: newOutcomes(),
 	}
 	for object := range s.List("", "pods", "") {
 		l.podChanged(object, nil)

@@ -10,8 +10,7 @@ import (
 // share of their weights is the score.
 type NodeAffinity struct{}
 
-func (NodeAffinity) Name() string  { return "NodeAffinity" }
-func (NodeAffinity) Weight() int64 { return 2 }
+func (NodeAffinity) Name() string { return "NodeAffinity" }
 
 func (NodeAffinity) Refuses(cl *class, n *node) bool {
 	if !cl.selects {

@@ -21,6 +21,7 @@ type Options struct {
 	Projection *projections.Projection
 	Holder     string      // names this process in the leadership event
 	Clock      clock.Clock // nil: the real one
+	Config     *Config     // nil: the default one
 }
 
 // Scheduler schedules while it leads.

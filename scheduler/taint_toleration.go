@@ -11,8 +11,7 @@ import (
 // taints: n of them score 1/(1+n) of the best.
 type TaintToleration struct{}
 
-func (TaintToleration) Name() string  { return "TaintToleration" }
-func (TaintToleration) Weight() int64 { return 3 }
+func (TaintToleration) Name() string { return "TaintToleration" }
 
 func (TaintToleration) Refuses(cl *class, n *node) bool {
 	for i := range n.object.Spec.Taints {

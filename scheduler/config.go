@@ -1,0 +1,245 @@
+package scheduler
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/reckon-project/reckon/events"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	configv1 "k8s.io/kube-scheduler/config/v1"
+)
+
+// Config says which plugins decide and what their scores count.
+type Config struct{ decide plugins }
+
+func (c *Config) plugins() plugins {
+	if c == nil {
+		return known(leastAllocated)
+	}
+	return c.decide
+}
+
+// ParseConfig reads a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1,
+// YAML or JSON). What it asks for and this scheduler doesn't do is an error of
+// class events.ErrInvalid that names the field; what is about processes that
+// there are none of here (leader election, client connection) is passed over.
+func ParseConfig(data []byte) (*Config, error) {
+	scheme := runtime.NewScheme()
+	if err := configv1.AddToScheme(scheme); err != nil {
+		return nil, err
+	}
+	codecs := serializer.NewCodecFactory(scheme, serializer.EnableStrict)
+	object, _, err := codecs.UniversalDeserializer().Decode(data, nil, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: scheduler configuration: %w", events.ErrInvalid, err)
+	}
+	file, ok := object.(*configv1.KubeSchedulerConfiguration)
+	if !ok {
+		return nil, invalid("", "it is a %T, not a KubeSchedulerConfiguration", object)
+	}
+	if err := file.DecodeNestedObjects(codecs.UniversalDeserializer()); err != nil {
+		return nil, fmt.Errorf("%w: scheduler configuration: %w", events.ErrInvalid, err)
+	}
+	if len(file.Extenders) > 0 {
+		return nil, invalid("extenders", "extenders are not called by this scheduler")
+	}
+	switch len(file.Profiles) {
+	case 0:
+		return &Config{known(leastAllocated)}, nil
+	case 1:
+		return profile(&file.Profiles[0])
+	}
+	return nil, invalid("profiles[1]", "this scheduler has one profile only")
+}
+
+func invalid(field, format string, args ...any) error {
+	if field != "" {
+		field += ": "
+	}
+	return fmt.Errorf("%w: scheduler configuration: %s%s", events.ErrInvalid, field, fmt.Sprintf(format, args...))
+}
+
+// profile is the Config of one profile.
+func profile(p *configv1.KubeSchedulerProfile) (*Config, error) {
+	if p.SchedulerName != nil && *p.SchedulerName != defaultName {
+		return nil, invalid("profiles[0].schedulerName", "this scheduler is named %s only", defaultName)
+	}
+	resources, err := pluginArgs(p.PluginConfig)
+	if err != nil {
+		return nil, err
+	}
+	all := known(resources)
+	filters, scores := map[string]bool{}, map[string]int64{}
+	for _, f := range all.filters {
+		filters[f.Name()] = true
+	}
+	for _, s := range all.scores {
+		scores[s.Name()] = s.weight
+	}
+	usual := all.names()
+	if p.Plugins == nil {
+		p.Plugins = &configv1.Plugins{}
+	}
+	if err := checkOthers(p.Plugins); err != nil {
+		return nil, err
+	}
+	// multiPoint first: what a point itself says goes before it.
+	for _, at := range []struct {
+		point           string
+		set             configv1.PluginSet
+		filters, scores bool
+	}{
+		{"multiPoint", p.Plugins.MultiPoint, true, true},
+		{"filter", p.Plugins.Filter, true, false},
+		{"score", p.Plugins.Score, false, true},
+	} {
+		for i, d := range at.set.Disabled {
+			if d.Name != "*" && !slices.Contains(usual, d.Name) && !slices.Contains(absentPlugins, d.Name) {
+				return nil, unknownPlugin(fmt.Sprintf("profiles[0].plugins.%s.disabled[%d]", at.point, i), d.Name, usual)
+			}
+			for name := range filters {
+				if at.filters && (d.Name == "*" || d.Name == name) {
+					filters[name] = false
+				}
+			}
+			for name := range scores {
+				if at.scores && (d.Name == "*" || d.Name == name) {
+					scores[name] = 0
+				}
+			}
+		}
+		for i, e := range at.set.Enabled {
+			field := fmt.Sprintf("profiles[0].plugins.%s.enabled[%d]", at.point, i)
+			_, isFilter := filters[e.Name]
+			_, isScore := scores[e.Name]
+			if !(isFilter && at.filters || isScore && at.scores) {
+				return nil, unknownPlugin(field, e.Name, usual)
+			}
+			if isFilter && at.filters {
+				filters[e.Name] = true
+			}
+			if isScore && at.scores {
+				scores[e.Name] = all.weight(e.Name)
+				if e.Weight != nil && *e.Weight != 0 {
+					scores[e.Name] = int64(*e.Weight)
+				}
+				if w := scores[e.Name]; w < 0 || w > 1000 {
+					return nil, invalid(field+".weight", "%d is not between 1 and 1000", w)
+				}
+			}
+		}
+	}
+	return &Config{all.chosen(filters, scores)}, nil
+}
+
+// defaultName is the scheduler name of pods that don't say one.
+const defaultName = "default-scheduler"
+
+// absentPlugins are Kubernetes' that may be disabled here because they aren't there.
+var absentPlugins = []string{
+	"SchedulingGates", "PrioritySort", "NodeVolumeLimits", "VolumeBinding", "VolumeRestrictions", "VolumeZone",
+	"InterPodAffinity", "DefaultPreemption", "DefaultBinder", "ImageLocality", "DynamicResources", "GangScheduling",
+}
+
+func unknownPlugin(field, name string, usual []string) error {
+	if slices.Contains(absentPlugins, name) {
+		return invalid(field, "the plugin %s can't be chosen in this scheduler", name)
+	}
+	if slices.Contains(usual, name) {
+		return invalid(field, "the plugin %s does nothing at that point", name)
+	}
+	return invalid(field, "no plugin %s: there are %s", name, strings.Join(usual, ", "))
+}
+
+// checkOthers refuses plugins at points where this scheduler has none to choose.
+func checkOthers(p *configv1.Plugins) error {
+	for _, at := range []struct {
+		point string
+		set   configv1.PluginSet
+	}{
+		{"preEnqueue", p.PreEnqueue}, {"queueSort", p.QueueSort}, {"preFilter", p.PreFilter}, {"postFilter", p.PostFilter},
+		{"preScore", p.PreScore}, {"reserve", p.Reserve}, {"permit", p.Permit}, {"preBind", p.PreBind}, {"bind", p.Bind}, {"postBind", p.PostBind},
+		{"placementGenerate", p.PlacementGenerate}, {"placementScore", p.PlacementScore}, {"podGroupPostFilter", p.PodGroupPostFilter},
+	} {
+		if len(at.set.Enabled)+len(at.set.Disabled) > 0 {
+			return invalid("profiles[0].plugins."+at.point, "only plugins at multiPoint, filter and score can be chosen in this scheduler")
+		}
+	}
+	return nil
+}
+
+// pluginArgs reads the arguments of plugins.
+func pluginArgs(configs []configv1.PluginConfig) (resourcesScore, error) {
+	resources := leastAllocated
+	for i, c := range configs {
+		field := fmt.Sprintf("profiles[0].pluginConfig[%d]", i)
+		args, ok := c.Args.Object.(*configv1.NodeResourcesFitArgs)
+		if !ok {
+			return resources, invalid(field, "arguments of the plugin %s can't be chosen in this scheduler, only those of NodeResourcesFit", c.Name)
+		}
+		if len(args.IgnoredResources)+len(args.IgnoredResourceGroups) > 0 {
+			return resources, invalid(field+".args.ignoredResources", "this scheduler ignores no resources")
+		}
+		if args.ScoringStrategy == nil {
+			continue
+		}
+		var err error
+		if resources, err = strategy(field+".args.scoringStrategy", args.ScoringStrategy); err != nil {
+			return resources, err
+		}
+	}
+	return resources, nil
+}
+
+func strategy(field string, s *configv1.ScoringStrategy) (out resourcesScore, err error) {
+	out = leastAllocated
+	switch s.Type {
+	case "", configv1.LeastAllocated:
+	case configv1.MostAllocated:
+		out.strategy = s.Type
+	case configv1.RequestedToCapacityRatio:
+		out.strategy = s.Type
+		if s.RequestedToCapacityRatio == nil || len(s.RequestedToCapacityRatio.Shape) == 0 {
+			return out, invalid(field+".requestedToCapacityRatio.shape", "it needs at least one point")
+		}
+		out.shape = s.RequestedToCapacityRatio.Shape
+		for i, p := range out.shape {
+			point := fmt.Sprintf("%s.requestedToCapacityRatio.shape[%d]", field, i)
+			switch {
+			case p.Utilization < 0 || p.Utilization > 100:
+				return out, invalid(point+".utilization", "%d is not between 0 and 100", p.Utilization)
+			case p.Score < 0 || p.Score > 10:
+				return out, invalid(point+".score", "%d is not between 0 and 10", p.Score)
+			case i > 0 && p.Utilization <= out.shape[i-1].Utilization:
+				return out, invalid(point+".utilization", "the points must be in order of utilization")
+			}
+		}
+	default:
+		return out, invalid(field+".type", "%q is none of LeastAllocated, MostAllocated, RequestedToCapacityRatio", s.Type)
+	}
+	if len(s.Resources) == 0 {
+		return out, nil
+	}
+	out.cpu, out.memory = 0, 0
+	for i, r := range s.Resources {
+		at := fmt.Sprintf("%s.resources[%d]", field, i)
+		w := r.Weight
+		if w == 0 {
+			w = 1
+		}
+		if w < 1 || w > 100 {
+			return out, invalid(at+".weight", "%d is not between 1 and 100", w)
+		}
+		switch r.Name {
+		case "cpu":
+			out.cpu = w
+		case "memory":
+			out.memory = w
+		default:
+			return out, invalid(at+".name", "this scheduler scores cpu and memory, not %s", r.Name)
+		}
+	}
+	return out, nil
+}

@@ -1,0 +1,122 @@
+package scheduler
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+const configHead = "apiVersion: kubescheduler.config.k8s.io/v1\nkind: KubeSchedulerConfiguration\n"
+
+func TestParseConfig(t *testing.T) {
+	c, err := ParseConfig([]byte(configHead + `
+leaderElection: {leaderElect: true}
+profiles:
+- schedulerName: default-scheduler
+  plugins:
+    multiPoint:
+      disabled: [{name: PodTopologySpread}]
+    filter:
+      disabled: [{name: NodePorts}]
+    score:
+      disabled: [{name: "*"}]
+      enabled: [{name: NodeResourcesFit, weight: 7}, {name: TaintToleration}]
+  pluginConfig:
+  - name: NodeResourcesFit
+    args:
+      scoringStrategy:
+        type: MostAllocated
+        resources: [{name: cpu, weight: 3}, {name: memory, weight: 1}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := c.plugins()
+	var filters, scores []string
+	for _, f := range p.filters {
+		filters = append(filters, f.Name())
+	}
+	for _, s := range p.scores {
+		scores = append(scores, s.Name())
+	}
+	if got := strings.Join(filters, " "); got != "NodeUnschedulable NodeName TaintToleration NodeAffinity NodeResourcesFit" || p.static != 4 {
+		t.Errorf("filters %s, %d static", got, p.static)
+	}
+	if got := strings.Join(scores, " "); got != "TaintToleration NodeResourcesFit" || p.staticScores != 1 || p.spread != 0 {
+		t.Errorf("scores %s, %d static, spread %d", got, p.staticScores, p.spread)
+	}
+	if w := p.weight("NodeResourcesFit"); w != 7 {
+		t.Errorf("NodeResourcesFit counts %d", w)
+	}
+	if w := p.weight("TaintToleration"); w != 3 {
+		t.Errorf("TaintToleration counts %d, not its usual weight", w)
+	}
+	full, empty := &node{allocatable: []int64{1000, 1000}, cpu: 900, memory: 100}, &node{allocatable: []int64{1000, 1000}}
+	cl := &class{demand: &demand{}}
+	fit := p.scores[1].score
+	if a, b := fit.Score(nil, cl, full), fit.Score(nil, cl, empty); a != 70_000 || b != 0 {
+		t.Errorf("a node used to 90 %% of cpu and 10 %% of memory scores %d, an empty one %d", a, b)
+	}
+}
+
+func TestParseConfigOfNothing(t *testing.T) {
+	c, err := ParseConfig([]byte(configHead))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := c.plugins(), (*Config)(nil).plugins(); len(got.filters) != len(want.filters) || len(got.scores) != len(want.scores) {
+		t.Errorf("an empty configuration isn't the default one: %v", got)
+	}
+}
+
+func TestRequestedToCapacityRatioFollowsItsCurve(t *testing.T) {
+	c, err := ParseConfig([]byte(configHead + `
+profiles:
+- pluginConfig:
+  - name: NodeResourcesFit
+    args:
+      scoringStrategy:
+        type: RequestedToCapacityRatio
+        resources: [{name: cpu}]
+        requestedToCapacityRatio:
+          shape: [{utilization: 20, score: 0}, {utilization: 60, score: 10}, {utilization: 100, score: 5}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := c.plugins().scores[2].score
+	cl := &class{demand: &demand{}}
+	for cpu, want := range map[int64]int64{0: 0, 200: 0, 400: 50_000, 600: 100_000, 800: 75_000, 1000: 50_000} {
+		if got := s.Score(nil, cl, &node{allocatable: []int64{1000, 1000}, cpu: cpu}); got != want {
+			t.Errorf("%d of 1000 scores %d, want %d", cpu, got, want)
+		}
+	}
+}
+
+func TestParseConfigRefuses(t *testing.T) {
+	for name, c := range map[string]struct{ text, says string }{
+		"another kind":     {"apiVersion: v1\nkind: Pod\n", "no kind"},
+		"unknown field":    {configHead + "profile: []\n", `unknown field "profile"`},
+		"unknown plugin":   {configHead + "profiles: [{plugins: {score: {enabled: [{name: Best}]}}}]\n", "plugins.score.enabled[0]: no plugin Best: there are NodeUnschedulable"},
+		"absent plugin":    {configHead + "profiles: [{plugins: {score: {enabled: [{name: ImageLocality}]}}}]\n", "ImageLocality can't be chosen"},
+		"a filter's score": {configHead + "profiles: [{plugins: {score: {enabled: [{name: NodePorts}]}}}]\n", "the plugin NodePorts does nothing at that point"},
+		"other point":      {configHead + "profiles: [{plugins: {permit: {enabled: [{name: X}]}}}]\n", "plugins.permit: only plugins at"},
+		"two profiles":     {configHead + "profiles: [{}, {}]\n", "one profile only"},
+		"other name":       {configHead + "profiles: [{schedulerName: mine}]\n", "schedulerName: this scheduler is named default-scheduler"},
+		"extender":         {configHead + "extenders: [{urlPrefix: http://127.0.0.1}]\n", "extenders are not called"},
+		"weight":           {configHead + "profiles: [{plugins: {score: {enabled: [{name: NodeAffinity, weight: 1001}]}}}]\n", "1001 is not between"},
+		"strategy":         {configHead + "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: Tightest}}}]}]\n", `"Tightest" is none of`},
+		"no shape":         {configHead + "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: RequestedToCapacityRatio}}}]}]\n", "at least one point"},
+		"other resource":   {configHead + "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated, resources: [{name: gpu}]}}}]}]\n", "cpu and memory, not gpu"},
+		"other arguments":  {configHead + "profiles: [{pluginConfig: [{name: InterPodAffinity, args: {hardPodAffinityWeight: 3}}]}]\n", "InterPodAffinity can't be chosen"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := ParseConfig([]byte(c.text))
+			if !errors.Is(err, events.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want an error that says %q", err, c.says)
+			}
+		})
+	}
+}

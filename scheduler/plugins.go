@@ -1,0 +1,93 @@
+package scheduler
+
+import "slices"
+
+// plugins is which filters and scores decide, in what order and with what weight.
+type plugins struct {
+	// filters in the order in which Kubernetes asks them: a node's reasons are
+	// those of the first that refuses it. The first static ones look only at the
+	// node object, the others also at what runs on the node.
+	filters []filter
+	static  int
+	// scores: likewise, the first staticScores look only at the node object.
+	scores       []weighted
+	staticScores int
+	spread       int64 // the weight of PodTopologySpread
+}
+
+// weighted is a score and what it counts.
+type weighted struct {
+	score
+	weight int64
+}
+
+// known are the plugins there are, with Kubernetes' default weights.
+func known(resources resourcesScore) (p plugins) {
+	p.filters = []filter{
+		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
+		NodePorts{}, NodeResourcesFit{},
+	}
+	p.static = 4
+	p.scores = []weighted{
+		{TaintToleration{}, 3}, {NodeAffinity{}, 2},
+		{resources, 1}, {NodeResourcesBalancedAllocation{}, 1}, {PodTopologySpread{}, 2},
+	}
+	p.staticScores = 2
+	p.spread = 2
+	return p
+}
+
+// chosen keeps the filters that are on, and the scores whose weight isn't 0.
+func (p plugins) chosen(on map[string]bool, weights map[string]int64) (out plugins) {
+	for i, f := range p.filters {
+		if !on[f.Name()] {
+			continue
+		}
+		out.filters = append(out.filters, f)
+		if i < p.static {
+			out.static++
+		}
+	}
+	for i, s := range p.scores {
+		w := weights[s.Name()]
+		if w == 0 {
+			continue
+		}
+		out.scores = append(out.scores, weighted{s.score, w})
+		if i < p.staticScores {
+			out.staticScores++
+		}
+		if _, ok := s.score.(PodTopologySpread); ok {
+			out.spread = w
+		}
+	}
+	return out
+}
+
+// affinity is the index of the filter NodeAffinity, -1 if it is off.
+func (p plugins) affinity() int {
+	return slices.IndexFunc(p.filters, func(f filter) bool { return f == filter(NodeAffinity{}) })
+}
+
+// names are those of all filters and scores, each once.
+func (p plugins) names() (out []string) {
+	for _, f := range p.filters {
+		out = append(out, f.Name())
+	}
+	for _, s := range p.scores {
+		if !slices.Contains(out, s.Name()) {
+			out = append(out, s.Name())
+		}
+	}
+	return out
+}
+
+// weight is that of a score by name, 0 if there is none.
+func (p plugins) weight(score string) int64 {
+	for _, s := range p.scores {
+		if s.Name() == score {
+			return s.weight
+		}
+	}
+	return 0
+}
