@@ -137,7 +137,7 @@ func podUID(uid string) types.UID { return types.UID(uid) }
 
 // runNode registers the node and then keeps its status reported.
 func (a *Agent) runNode(ctx context.Context) error {
-	uid, err := a.register(ctx)
+	node, joined, err := a.register(ctx)
 	if err != nil {
 		return err
 	}
@@ -149,16 +149,16 @@ func (a *Agent) runNode(ctx context.Context) error {
 		next := a.nodeStatus(ctx, &sent)
 		overdue := a.clock.Since(at) >= tellAnyway
 		if overdue && !at.IsZero() {
-			node, err := a.api.Node(ctx, a.o.Node)
-			if errors.Is(err, events.ErrNotFound) || err == nil && string(node.UID) != uid {
+			have, err := a.api.Node(ctx, a.o.Node)
+			if errors.Is(err, events.ErrNotFound) || err == nil && have.UID != node.UID {
 				return fmt.Errorf("node %s was deleted: %w", a.o.Node, events.ErrGone) // and is registered anew
 			}
 		}
 		if overdue || a.node.again.Swap(false) || !next.same(&sent) {
-			if err := a.reportNode(uid, next); err != nil {
+			if err := a.reportNode(node, next, joined); err != nil {
 				return err
 			}
-			sent, at = *next, a.clock.Now()
+			sent, at, joined = *next, a.clock.Now(), 0
 		}
 		select {
 		case <-ctx.Done():
@@ -168,7 +168,8 @@ func (a *Agent) runNode(ctx context.Context) error {
 	}
 }
 
-func (a *Agent) register(ctx context.Context) (string, error) {
+// register gives the node as the API has it, and the event that registered it.
+func (a *Agent) register(ctx context.Context) (*v1.Node, uint64, error) {
 	node := &v1.Node{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Node"},
 		ObjectMeta: metav1.ObjectMeta{Name: a.o.Node, Labels: map[string]string{
@@ -189,14 +190,14 @@ func (a *Agent) register(ctx context.Context) (string, error) {
 		NodeInfo: first.NodeInfo, Conditions: first.Conditions, Images: first.Images,
 	}
 	for {
-		have, err := a.api.Register(ctx, node)
+		have, joined, err := a.api.Register(ctx, node)
 		if err == nil {
-			return string(have.UID), nil
+			return have, joined, nil
 		}
 		a.log.Info("the node isn't registered yet", "err", err)
 		a.pause(ctx, registered)
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 	}
 }
@@ -277,7 +278,8 @@ func (a *Agent) nodeStatus(ctx context.Context, last *nodePatch) *nodePatch {
 	return out
 }
 
-func (a *Agent) reportNode(uid string, p *nodePatch) error {
+// reportNode tells the node's status, in answer to an event if cause isn't 0.
+func (a *Agent) reportNode(node *v1.Node, p *nodePatch, cause uint64) error {
 	data, err := json.Marshal(map[string]any{"status": p})
 	if err != nil {
 		return err
@@ -288,7 +290,11 @@ func (a *Agent) reportNode(uid string, p *nodePatch) error {
 			reason, note = "NodeNotReady", c.Message
 		}
 	}
-	a.reporter.Report(report.Fact{Key: events.Key{Resource: "nodes", Name: a.o.Node}, UID: uid, Patch: data, Reason: reason, Note: note})
+	f := report.Fact{Key: events.Key{Resource: "nodes", Name: a.o.Node}, UID: string(node.UID), Patch: data, Reason: reason, Note: note}
+	if cause != 0 {
+		f.Cause = []uint64{cause}
+	}
+	a.reporter.Report(f)
 	return nil
 }
 

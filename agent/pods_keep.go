@@ -16,19 +16,20 @@ const podFile = "pod.json"
 
 // keptPod is what a restarted agent knows of a pod while the bus is away.
 type keptPod struct {
-	At  feed.Position `json:"at"`
-	Pod *v1.Pod       `json:"pod"`
+	At     feed.Position `json:"at"`
+	Origin feed.Origin   `json:"origin"`
+	Pod    *v1.Pod       `json:"pod"`
 }
 
-func (a *Agent) keepPod(p *v1.Pod, at feed.Position) error {
+func (a *Agent) keepPod(kept keptPod) error {
 	if a.host.Dir == "" {
 		return nil
 	}
-	data, err := json.Marshal(keptPod{at, p})
+	data, err := json.Marshal(kept)
 	if err != nil {
 		return err
 	}
-	dir := filepath.Join(a.podsDir(), string(p.UID))
+	dir := filepath.Join(a.podsDir(), string(kept.Pod.UID))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}

@@ -35,19 +35,19 @@ func (a *Agent) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	had := map[string]feed.Position{}
+	had := map[string]feed.Known{}
 	if a.o.ContainerdAddress != "" {
 		sandboxes = nil // there may be pods of somebody else: only those kept on disk are ours
 	}
 	for _, s := range sandboxes {
-		had[s.Labels[runtime.LabelPodUID]] = feed.Position{}
+		had[s.Labels[runtime.LabelPodUID]] = feed.Known{}
 	}
 	stored, err := a.storedPods()
 	if err != nil {
 		return err
 	}
 	for uid, kept := range stored {
-		had[uid] = kept.At
+		had[uid] = feed.Known{At: kept.At, Traceparent: kept.Origin.Traceparent}
 	}
 	a.store = feed.NewStore(had)
 	a.host = &pod.Host{
@@ -84,7 +84,7 @@ func (a *Agent) adopt(ctx context.Context, sandboxes []runtime.Sandbox, stored m
 		}
 	}
 	for _, kept := range stored {
-		a.startWorker(ctx, kept.Pod, kept.At.Log)
+		a.startWorker(ctx, kept.Pod, kept.Origin)
 	}
 }
 
@@ -119,29 +119,30 @@ func (a *Agent) apply(ctx context.Context, change feed.Change) {
 		a.mu.Unlock()
 	}
 	if change.Pod != nil {
-		a.update(ctx, change.Pod, change.Position)
+		a.update(ctx, change)
 	}
 }
 
 // update hands a pod to its worker. It is kept on disk first: what runs is
 // known to the next start.
-func (a *Agent) update(ctx context.Context, p *v1.Pod, at feed.Position) {
-	if err := a.keepPod(p, at); err != nil {
+func (a *Agent) update(ctx context.Context, change feed.Change) {
+	p := change.Pod
+	if err := a.keepPod(keptPod{At: change.Position, Origin: change.Origin, Pod: p}); err != nil {
 		a.log.Error("a pod can't be kept for a restart", "pod", p.Namespace+"/"+p.Name, "err", err)
 	}
 	a.mu.Lock()
 	r := a.workers[string(p.UID)]
 	a.mu.Unlock()
 	if r != nil {
-		r.worker.Update(p, at.Log)
+		r.worker.Update(p, change.Origin)
 	} else {
-		a.startWorker(ctx, p, at.Log)
+		a.startWorker(ctx, p, change.Origin)
 	}
 }
 
-func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, position uint64) {
+func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) {
 	uid := string(p.UID)
-	r := &running{worker: pod.New(a.host, p, position), namespace: p.Namespace, name: p.Name, done: make(chan struct{})}
+	r := &running{worker: pod.New(a.host, p, origin), namespace: p.Namespace, name: p.Name, done: make(chan struct{})}
 	a.mu.Lock()
 	a.workers[uid] = r
 	a.mu.Unlock()
@@ -172,7 +173,7 @@ func (a *Agent) remove(ctx context.Context, uid string) {
 	delete(a.node.strays, uid)
 	a.mu.Unlock()
 	if r == nil && stray != nil {
-		a.startWorker(ctx, stray, 0)
+		a.startWorker(ctx, stray, feed.Origin{})
 		a.mu.Lock()
 		r = a.workers[uid]
 		a.mu.Unlock()

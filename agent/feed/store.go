@@ -32,9 +32,17 @@ func (p Position) less(q Position) bool {
 type Change struct {
 	Pod      *v1.Pod // a pod that shall run, or end if it has a deletionTimestamp
 	Position Position
+	Origin   Origin   // of the pod
 	Gone     []string // uids of pods that are gone
 	// Namespace is set when a config map or secret of it changed.
 	Namespace string
+}
+
+// Origin is the decision that a message of the feed brings: what is reported
+// about the object answers it.
+type Origin struct {
+	Cause       uint64 `json:"cause,omitempty"` // its sequence; 0: not known
+	Traceparent string `json:"traceparent,omitempty"`
 }
 
 // everyone is in place of the node in subjects that all nodes read.
@@ -43,8 +51,9 @@ const everyone = "_"
 type name struct{ namespace, name string }
 
 type podEntry struct {
-	uid string
-	at  Position
+	uid    string
+	at     Position
+	origin Origin
 }
 
 // Store is the state that the feed's messages add up to. It is safe for use by many.
@@ -55,15 +64,21 @@ type Store struct {
 	secrets    map[name]*v1.Secret
 	services   map[name]*v1.Service
 	pods       map[name]podEntry
-	extra      map[string]Position // uids that run here and that the feed hasn't named yet
-	manifest   Manifest            // the newest one
+	extra      map[string]Known // uids that run here and that the feed hasn't named yet
+	manifest   Manifest         // the newest one
+}
+
+// Known is what a node knew of a pod from an earlier start.
+type Known struct {
+	At          Position // that the feed gave it at
+	Traceparent string
 }
 
 // NewStore makes an empty store. running are the uids of pods that the node
-// had already, with the position that the feed gave them at.
-func NewStore(running map[string]Position) *Store {
+// had already.
+func NewStore(running map[string]Known) *Store {
 	s := &Store{last: map[string]Position{}, configMaps: map[name]*v1.ConfigMap{}, secrets: map[name]*v1.Secret{},
-		services: map[name]*v1.Service{}, pods: map[name]podEntry{}, extra: map[string]Position{}}
+		services: map[name]*v1.Service{}, pods: map[name]podEntry{}, extra: map[string]Known{}}
 	maps.Copy(s.extra, running)
 	return s
 }
@@ -90,7 +105,11 @@ func (s *Store) Apply(item bus.FeedItem) (Change, error) {
 	}
 	switch tokens[2] {
 	case "pods":
-		return s.applyPod(key, at, item.Data)
+		from, err := origin(item.Header)
+		if err != nil {
+			return Change{}, fmt.Errorf("feed message on %s: %w", item.Subject, err)
+		}
+		return s.applyPod(key, at, from, item.Data)
 	case "manifest":
 		if tokens[1] == everyone {
 			return Change{}, nil // it names what all nodes have, and so no pods
@@ -106,7 +125,7 @@ func (s *Store) Apply(item bus.FeedItem) (Change, error) {
 	return Change{}, nil
 }
 
-func (s *Store) applyPod(key name, at Position, data []byte) (Change, error) {
+func (s *Store) applyPod(key name, at Position, from Origin, data []byte) (Change, error) {
 	old, known := s.pods[key]
 	if data == nil {
 		delete(s.pods, key)
@@ -124,11 +143,18 @@ func (s *Store) applyPod(key name, at Position, data []byte) (Change, error) {
 	if m := s.manifest; at.less(Position{m.Epoch, m.Position}) && !slices.Contains(m.Pods, string(pod.UID)) {
 		return Change{}, nil
 	}
-	change := Change{Pod: pod, Position: at}
+	if from.Traceparent == "" { // a new leader hasn't seen it
+		if known && old.uid == string(pod.UID) {
+			from.Traceparent = old.origin.Traceparent
+		} else {
+			from.Traceparent = s.extra[string(pod.UID)].Traceparent
+		}
+	}
+	change := Change{Pod: pod, Position: at, Origin: from}
 	if known && old.uid != string(pod.UID) {
 		change.Gone = []string{old.uid} // its name is used again
 	}
-	s.pods[key] = podEntry{string(pod.UID), at}
+	s.pods[key] = podEntry{string(pod.UID), at, from}
 	delete(s.extra, string(pod.UID))
 	return change, nil
 }
@@ -160,7 +186,7 @@ func (s *Store) applyManifest(data []byte) (Change, error) {
 		}
 	}
 	for uid, seen := range s.extra {
-		if seen.less(at) && !slices.Contains(m.Pods, uid) {
+		if seen.At.less(at) && !slices.Contains(m.Pods, uid) {
 			delete(s.extra, uid)
 			change.Gone = append(change.Gone, uid)
 		}
@@ -182,22 +208,33 @@ func keep[T any](m map[name]*T, key name, data []byte) error {
 }
 
 func position(h events.Header) (Position, error) {
-	get := func(key string) (uint64, error) {
-		v := h[key]
-		if len(v) == 0 {
-			return 0, nil
-		}
-		return strconv.ParseUint(v[0], 10, 64)
-	}
-	epoch, err := get("reckon-epoch")
+	epoch, err := number(h, "reckon-epoch")
 	if err != nil {
-		return Position{}, fmt.Errorf("%w: epoch: %v", events.ErrInvalid, err)
+		return Position{}, err
 	}
-	log, err := get("reckon-position")
+	log, err := number(h, "reckon-position")
+	return Position{epoch, log}, err
+}
+
+func origin(h events.Header) (Origin, error) {
+	cause, err := number(h, "reckon-cause")
+	out := Origin{Cause: cause}
+	if v := h["reckon-traceparent"]; len(v) > 0 {
+		out.Traceparent = v[0]
+	}
+	return out, err
+}
+
+func number(h events.Header, key string) (uint64, error) {
+	v := h[key]
+	if len(v) == 0 {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(v[0], 10, 64)
 	if err != nil {
-		return Position{}, fmt.Errorf("%w: position: %v", events.ErrInvalid, err)
+		return 0, fmt.Errorf("%w: %s: %v", events.ErrInvalid, key, err)
 	}
-	return Position{epoch, log}, nil
+	return n, nil
 }
 
 func decodeName(namespace, n string) (name, error) {

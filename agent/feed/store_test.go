@@ -68,7 +68,7 @@ func TestWhatEndsAPod(t *testing.T) {
 // What runs on the node and was never named by the feed ends only when the
 // node's own manifest doesn't name it.
 func TestWhatEndsAnUnknownPod(t *testing.T) {
-	s := NewStore(map[string]Position{"old": {}, "kept": {}, "newer": {Epoch: 1, Log: 8}})
+	s := NewStore(map[string]Known{"old": {}, "kept": {}, "newer": {At: Position{Epoch: 1, Log: 8}}})
 	for _, m := range []bus.FeedItem{
 		item(t, "feed._.manifest._._", 1, 5, Manifest{Position: 5, Epoch: 1}),
 		item(t, "feed.n1.services.default.x", 1, 6, &v1.Service{}),

@@ -16,4 +16,6 @@
 //	 3. A pod whose containers have all ended for good reports its last phase only
 //	    after its containers and its sandbox were stopped.
 //	 4. One fact tells of a normal start; intermediate steps are told when they last.
+//	 5. A fact names as its cause the decision that it is the first to answer, or the
+//	    pod's fact before it, and carries the trace of the newest decision answered.
 package pod

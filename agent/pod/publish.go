@@ -8,6 +8,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 
+	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/report"
 	"github.com/reckon-project/reckon/events"
 )
@@ -25,7 +26,9 @@ type publisher struct {
 	next    []byte
 	steps   []events.Step // to be told with the next fact
 	told    []events.Step // with the last one
-	cause   uint64
+	origin  feed.Origin   // what the next fact answers, unless one did already
+	cited   uint64        // the decision that a fact has named as its cause
+	last    uint64        // the newest fact of this pod, once its sequence is known
 	timer   interface{ Stop() bool }
 	stopped bool
 }
@@ -37,15 +40,17 @@ var warnings = map[string]bool{"Unhealthy": true, "Failed": true, "FailedMount":
 const mostSteps = 16
 
 // set takes the pod's present status and what happened since the last call.
-// urgent sends it now.
-func (p *publisher) set(status *v1.PodStatus, steps []events.Step, cause uint64, urgent bool) error {
+// urgent sends it now. The fact's cause is the decision that it is the first to
+// answer, or the fact before it: from a restart the chain leads over the end of
+// the container and its first start to the pod's placement.
+func (p *publisher) set(status *v1.PodStatus, steps []events.Step, origin feed.Origin, urgent bool) error {
 	patch, err := statusPatch(status)
 	if err != nil {
 		return err
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.cause = max(cause, p.cause)
+	p.origin = origin
 	p.steps = append(p.steps, steps...)
 	p.steps = p.steps[max(0, len(p.steps)-mostSteps):]
 	if bytes.Equal(patch, p.sent) {
@@ -87,14 +92,24 @@ func (p *publisher) send() {
 		p.timer.Stop()
 		p.timer = nil
 	}
-	f := report.Fact{Key: p.key, UID: p.uid, Patch: p.next}
+	f := report.Fact{Key: p.key, UID: p.uid, Patch: p.next, Traceparent: p.origin.Traceparent, Told: p.reported}
 	f.Reason, f.Note = events.JoinSteps(p.steps)
-	if p.cause != 0 {
-		f.Cause = []uint64{p.cause}
+	switch cause := p.origin.Cause; {
+	case p.last != 0 && p.cited == cause:
+		f.Cause = []uint64{p.last}
+	case cause != 0:
+		f.Cause, p.cited = []uint64{cause}, cause
 	}
 	p.sent, p.next = p.next, nil
 	p.told, p.steps = p.steps, nil
 	p.host.Reports.Report(f)
+}
+
+// reported takes in the sequence of a fact.
+func (p *publisher) reported(sequence uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = max(p.last, sequence)
 }
 
 // again lets the next set send even what was sent before.

@@ -51,9 +51,9 @@ func (w *Worker) reportAs(settled bool) {
 		steps, w.reasons = w.reasons, nil
 	}
 	w.mu.Lock()
-	cause := w.position
+	origin := w.origin
 	w.mu.Unlock()
-	if err := w.publish.set(s, steps, cause, settled && urgent(w.previous, s)); err != nil {
+	if err := w.publish.set(s, steps, origin, settled && urgent(w.previous, s)); err != nil {
 		w.host.Log.Error("a pod's status can't be encoded", "pod", w.pod.Name, "err", err)
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
+	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/volume"
 	"github.com/reckon-project/reckon/events"
 )
@@ -31,10 +32,10 @@ type Worker struct {
 
 	mu        sync.Mutex // guards what callers hand in
 	desired   *v1.Pod
-	position  uint64
-	removed   bool // a tombstone: the pod must end and everything of it go
-	dirty     bool // look at the runtime again
-	stale     bool // bring the volumes up to date
+	origin    feed.Origin // of the newest change that the node has to do something for
+	removed   bool        // a tombstone: the pod must end and everything of it go
+	dirty     bool        // look at the runtime again
+	stale     bool        // bring the volumes up to date
 	ooms      map[string]bool
 	owned     map[string]bool    // ids of its containers and sandboxes
 	exits     map[string]int     // ids that ended, by how often they were looked at since
@@ -80,10 +81,10 @@ type ContainerView struct {
 	PreviousAttempt uint32
 }
 
-// New makes the worker of a pod as the feed gave it at a log position.
-func New(host *Host, pod *v1.Pod, position uint64) *Worker {
+// New makes the worker of a pod as the feed gave it, with what it answers to.
+func New(host *Host, pod *v1.Pod, origin feed.Origin) *Worker {
 	w := &Worker{
-		host: host, uid: string(pod.UID), desired: pod, position: position, dirty: true,
+		host: host, uid: string(pod.UID), desired: pod, origin: origin, dirty: true,
 		wake: make(chan struct{}, 1), results: make(chan probeResult, 16), ooms: map[string]bool{}, owned: map[string]bool{}, exits: map[string]int{}, pulls: map[string]*pullBackoff{},
 		publish: &publisher{host: host, uid: string(pod.UID), key: events.Key{Resource: "pods", Namespace: pod.Namespace, Name: pod.Name}},
 	}
@@ -94,15 +95,18 @@ func New(host *Host, pod *v1.Pod, position uint64) *Worker {
 }
 
 // Update hands in the pod as the feed has it now.
-func (w *Worker) Update(pod *v1.Pod, position uint64) {
+func (w *Worker) Update(pod *v1.Pod, origin feed.Origin) {
 	w.mu.Lock()
 	old := w.desired
-	w.desired, w.position = pod, position
+	w.desired = pod
 	if pod.DeletionTimestamp != nil && (old.DeletionTimestamp == nil || graceOf(pod) < graceOf(old)) && w.interrupt != nil {
 		w.interrupt()
 	}
 	relevant := !sameForNode(old, pod)
 	w.stale = w.stale || relevant
+	if relevant {
+		w.origin = origin
+	}
 	w.mu.Unlock()
 	if relevant {
 		w.Wake()

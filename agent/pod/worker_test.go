@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
+	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/hollow"
 	"github.com/reckon-project/reckon/agent/pod"
 	"github.com/reckon-project/reckon/agent/report"
@@ -55,9 +56,16 @@ func (nothing) Services(string) []*v1.Service                  { return nil }
 func tell(t *testing.T, p *v1.Pod, while time.Duration, then func(*pod.Worker)) []string {
 	t.Helper()
 	out := &transcript{begin: time.Now()}
+	run(t, out, p, feed.Origin{Cause: 1}, while, then)
+	return out.lines
+}
+
+// run runs a pod for a while, and for a minute more after then.
+func run(t *testing.T, out pod.Reporter, p *v1.Pod, origin feed.Origin, while time.Duration, then func(*pod.Worker)) {
+	t.Helper()
 	runtime := hollow.NewRuntime(clock.RealClock{}, 0, 100*time.Millisecond)
 	w := pod.New(&pod.Host{Node: "n1", Runtime: runtime, Volumes: nothing{}, Objects: nothing{}, Reports: out,
-		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), HostIPs: []string{"192.0.2.1"}}, p, 1)
+		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), HostIPs: []string{"192.0.2.1"}}, p, origin)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	go func() { defer close(done); w.Run(ctx) }()
@@ -71,7 +79,6 @@ func tell(t *testing.T, p *v1.Pod, while time.Duration, then func(*pod.Worker)) 
 	}
 	cancel()
 	<-done
-	return out.lines
 }
 
 func onePod(annotations map[string]string, policy v1.RestartPolicy) *v1.Pod {
@@ -99,7 +106,7 @@ func TestDeletedPodReportsItsEnd(t *testing.T) {
 			gone := p.DeepCopy()
 			now := metav1.Now()
 			gone.DeletionTimestamp = &now
-			w.Update(gone, 2)
+			w.Update(gone, feed.Origin{Cause: 2})
 		})
 		expect(t, got, "   0s Running running restarts=0 (Pulled,Created,Started)", "  60s Succeeded exit 0 restarts=0 (Killing)")
 	})

@@ -12,4 +12,10 @@ type Fact struct {
 	Reason string
 	Note   string
 	Cause  []uint64
+
+	Traceparent string
+	// Told is called with the fact's sequence once it is in the log, by the
+	// reporter's goroutine and never before Report has returned; it may be nil. It
+	// isn't called for what an earlier start left on disk.
+	Told func(sequence uint64)
 }

@@ -31,6 +31,7 @@ type Reporter struct {
 	mu      sync.Mutex
 	n       uint64
 	waiting []*events.Event
+	told    map[*events.Event]func(uint64) // of those not in the log yet
 	wake    chan struct{}
 	back    func() // called after an outage
 }
@@ -43,7 +44,7 @@ func New(node string, log bus.Log, dir string, incarnation uint64, c clock.WithT
 		return nil, err
 	}
 	return &Reporter{node: node, log: log, clock: c, logger: logger, incarnation: incarnation, spool: s,
-		wake: make(chan struct{}, 1), back: back}, nil
+		wake: make(chan struct{}, 1), back: back, told: map[*events.Event]func(uint64){}}, nil
 }
 
 // Report queues a fact. It doesn't wait.
@@ -54,9 +55,12 @@ func (r *Reporter) Report(f Fact) {
 		Prefix: events.PrefixFact, Reporter: r.node, Key: f.Key, ID: bus.NewID(), Source: "agent/" + r.node,
 		Type: events.Reported, Time: r.clock.Now(), Actor: "system:node:" + r.node, Cause: f.Cause,
 		Reason: f.Reason, Note: f.Note, UID: f.UID, Counter: events.Counter{Incarnation: r.incarnation, N: r.n},
-		ContentType: events.ContentPatch, Data: f.Patch,
+		ContentType: events.ContentPatch, Data: f.Patch, Traceparent: f.Traceparent,
 	}
 	r.waiting = append(r.waiting, e)
+	if f.Told != nil {
+		r.told[e] = f.Told
+	}
 	r.mu.Unlock()
 	select {
 	case r.wake <- struct{}{}:
@@ -134,16 +138,29 @@ func (r *Reporter) appendAll(ctx context.Context, batch []*events.Event) bool {
 	}
 	ok := true
 	for i, p := range pending {
-		_, err := p.Wait(ctx)
+		sequence, err := p.Wait(ctx)
 		switch {
 		case err == nil:
+			if told := r.forget(batch[i]); told != nil {
+				told(sequence)
+			}
 		case errors.Is(err, events.ErrInvalid) || errors.Is(err, events.ErrConflict):
+			r.forget(batch[i])
 			r.logger.Error("a report can't be appended", "node", r.node, "about", batch[i].Key.String(), "err", err)
 		default:
 			ok = false
 		}
 	}
 	return ok
+}
+
+// forget gives what is to be called for an event, and forgets it.
+func (r *Reporter) forget(e *events.Event) func(uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	told := r.told[e]
+	delete(r.told, e)
+	return told
 }
 
 func (r *Reporter) take(most int) []*events.Event {

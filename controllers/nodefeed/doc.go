@@ -16,7 +16,9 @@
 //	    every node; it is put again, late and summed up, after pods came or went.
 //	 5. What an earlier leader, not knowing yet that it was replaced, puts over a value of this
 //	    one is put right again.
-//	 6. Secrets are opened on the way ([Options.Open]).
+//	 6. A value carries the sequence of the object's newest decision, and a pod's the
+//	    trace that it belongs to where this leader saw it: what the node reports answers it.
+//	 7. Secrets are opened on the way ([Options.Open]).
 //
 // A manifest is JSON: {"position":N,"epoch":E,"pods":["<uid>",...],"keys":["secrets/default/s",...]};
 // keys names every subject of the feed (resource/namespace/name, with "_" for no

@@ -70,7 +70,7 @@ func (t *tables) restore(s *projections.Snapshot, item bus.FeedItem) {
 		if _, ok := n.values[key]; ok {
 			if o := s.Get(key); o.Exists() {
 				n.values[key] = o.Version
-				t.out.put(on, key, o, s.Position())
+				t.send(on, key, o, s.Position())
 			} // or it is gone, and will be buried
 			return
 		}
@@ -80,7 +80,7 @@ func (t *tables) restore(s *projections.Snapshot, item bus.FeedItem) {
 	case number(item, HeaderPosition) > s.Position():
 		t.unsure[item.Subject] = item // it may know of something that isn't folded here yet
 	default:
-		t.out.put(on, key, nil, s.Position())
+		t.send(on, key, nil, s.Position())
 	}
 }
 

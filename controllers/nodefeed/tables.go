@@ -28,8 +28,9 @@ type tables struct {
 
 // bound is a pod on the feed.
 type bound struct {
-	node, uid string
-	refs      map[events.Key]struct{}
+	node, uid   string
+	refs        map[events.Key]struct{}
+	traceparent string // of its newest decision that was seen here
 }
 
 // node is one node's feed.
@@ -65,10 +66,10 @@ func shared(k events.Key) bool {
 func (t *tables) all(s *projections.Snapshot) {
 	t.node(everyone)
 	for key := range t.pods {
-		t.pod(s, key)
+		t.pod(s, key, "")
 	}
 	for o := range s.List("", "pods", "") {
-		t.pod(s, o.Key)
+		t.pod(s, o.Key, "")
 	}
 	for key := range t.users {
 		t.used(s, key)
@@ -90,6 +91,12 @@ func (t *tables) all(s *projections.Snapshot) {
 // it is at s.
 func (t *tables) changed(s *projections.Snapshot, changes []projections.Change) {
 	seen := map[events.Key]struct{}{}
+	traces := map[events.Key]string{}
+	for _, c := range changes {
+		if c.Void == nil && c.Event.Prefix == events.PrefixDecision && c.Event.Traceparent != "" && c.Event.Key.Resource == "pods" {
+			traces[c.Event.Key] = c.Event.Traceparent
+		}
+	}
 	for _, c := range changes {
 		if c.Void != nil || c.Event.Type == events.Elected {
 			continue
@@ -104,7 +111,7 @@ func (t *tables) changed(s *projections.Snapshot, changes []projections.Change) 
 				continue
 			}
 			seen[key] = struct{}{}
-			t.pod(s, key)
+			t.pod(s, key, traces[key])
 			continue
 		}
 		seen[key] = struct{}{}
@@ -138,13 +145,14 @@ func ended(c projections.Change) bool {
 // late publishes the reports that could wait.
 func (t *tables) late(s *projections.Snapshot) {
 	for key := range t.waits {
-		t.pod(s, key)
+		t.pod(s, key, "")
 	}
 	clear(t.waits)
 }
 
-// pod publishes a pod, and what it uses, to its node.
-func (t *tables) pod(s *projections.Snapshot, key events.Key) {
+// pod publishes a pod, and what it uses, to its node. traceparent is that of
+// its newest decision ("": there is no new one).
+func (t *tables) pod(s *projections.Snapshot, key events.Key, traceparent string) {
 	was := t.pods[key]
 	pod, ok := projections.Get[*corev1.Pod](s, key)
 	if was != nil && (!ok || was.uid != string(pod.UID) || was.node != pod.Spec.NodeName) {
@@ -156,8 +164,11 @@ func (t *tables) pod(s *projections.Snapshot, key events.Key) {
 	}
 	refs := refsOf(pod)
 	n := t.node(pod.Spec.NodeName)
+	if was != nil && traceparent != "" {
+		was.traceparent = traceparent
+	}
 	if was == nil {
-		was = &bound{node: pod.Spec.NodeName, uid: string(pod.UID)}
+		was = &bound{node: pod.Spec.NodeName, uid: string(pod.UID), traceparent: traceparent}
 		t.pods[key] = was
 		n.pods[was.uid] = struct{}{}
 		n.changed = true
@@ -231,7 +242,16 @@ func (t *tables) put(s *projections.Snapshot, on string, key events.Key) {
 		n.changed = true
 	}
 	n.values[key] = o.Version
-	t.out.put(on, key, o, s.Position())
+	t.send(on, key, o, s.Position())
+}
+
+// send hands a value to the writer.
+func (t *tables) send(on string, key events.Key, o *events.Object, position uint64) {
+	traceparent := ""
+	if b := t.pods[key]; b != nil {
+		traceparent = b.traceparent
+	}
+	t.out.put(on, key, o, position, traceparent)
 }
 
 // bury publishes a tombstone for what a node has.
@@ -242,7 +262,7 @@ func (t *tables) bury(s *projections.Snapshot, on string, key events.Key) {
 	}
 	delete(n.values, key)
 	n.changed = true
-	t.out.put(on, key, nil, s.Position())
+	t.out.put(on, key, nil, s.Position(), "")
 }
 
 // manifests puts the manifests of the nodes whose feed changed since theirs.

@@ -15,10 +15,13 @@ import (
 	"github.com/reckon-project/reckon/events"
 )
 
-// Headers of a feed message.
+// Headers of a feed message. The cause is the newest decision about the object:
+// what a node reports about it answers that one, in the same trace.
 const (
-	HeaderPosition = "reckon-position"
-	HeaderEpoch    = "reckon-epoch"
+	HeaderPosition    = "reckon-position"
+	HeaderEpoch       = "reckon-epoch"
+	HeaderCause       = "reckon-cause"
+	HeaderTraceparent = "reckon-traceparent"
 )
 
 // writer encodes and puts, several nodes at once, in order for each node.
@@ -35,6 +38,8 @@ type message struct {
 	object   *events.Object // nil with data nil: a tombstone
 	data     []byte
 	position uint64
+
+	traceparent string // of the object's newest decision, where it is known
 }
 
 // manifest says that a node's feed was complete at a position.
@@ -67,8 +72,8 @@ func (w *writer) close() {
 	w.wg.Wait()
 }
 
-func (w *writer) put(node string, key events.Key, o *events.Object, position uint64) {
-	w.send(node, message{subject: subject(node, key.Resource, key.Namespace, key.Name), object: o, position: position})
+func (w *writer) put(node string, key events.Key, o *events.Object, position uint64, traceparent string) {
+	w.send(node, message{subject: subject(node, key.Resource, key.Namespace, key.Name), object: o, position: position, traceparent: traceparent})
 }
 
 func (w *writer) manifest(node string, m manifest) {
@@ -98,7 +103,13 @@ func (w *writer) write(m message) {
 		HeaderPosition: {strconv.FormatUint(m.position, 10)},
 		HeaderEpoch:    {strconv.FormatUint(w.epoch, 10)},
 	}
+	if m.traceparent != "" {
+		header[HeaderTraceparent] = []string{m.traceparent}
+	}
 	if m.object != nil {
+		if m.object.Decision != 0 {
+			header[HeaderCause] = []string{strconv.FormatUint(m.object.Decision, 10)}
+		}
 		data, err := w.encode(m.object.Value)
 		if err != nil {
 			w.Logger.Error("can't encode for the feed", "key", m.object.Key.String(), "error", err)
