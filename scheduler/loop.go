@@ -154,15 +154,20 @@ func (l *loop) wake() {
 	} else {
 		l.woken = end
 	}
-	for cl, of := range l.queue.parked {
+	wake(l.cluster, l.queue)
+}
+
+// wake makes active what is parked and worth another look.
+func wake(c *cluster, q *queue) {
+	for cl, of := range q.parked {
 		if cl.only == nil {
-			l.cluster.look(cl)
+			c.look(cl)
 		} else {
-			schedule(l.cluster, cl)
+			schedule(c, cl)
 		}
 		if cl.feasible > 0 || cl.refusedBy != cl.refusers() {
 			for p := range of {
-				l.queue.activate(p)
+				q.activate(p)
 			}
 		}
 	}
