@@ -23,14 +23,11 @@ type queue struct {
 
 // keyState is what the runtime remembers of a key between its reconciles.
 type keyState struct {
-	cause       []uint64 // the newest events that led to the next reconcile
-	traceparent string
-	quietUntil  time.Time
-	failure     error // what stopped the last intents
+	because    because // what led to the next reconcile
+	before     because // what led to the last one, if it asked to be called again later
+	quietUntil time.Time
+	failure    error // what stopped the last intents
 }
-
-// maxCause bounds how many events a write names as its cause.
-const maxCause = 8
 
 func newQueue(c *Controller, clock func() time.Time) *queue {
 	limiter := workqueue.NewTypedItemExponentialFailureRateLimiter[events.Key](10*time.Millisecond, time.Minute)
@@ -51,19 +48,11 @@ func (q *queue) at(k events.Key) *keyState {
 }
 
 // enqueue asks for a reconcile of k because of the event at sequence (0: none)
-// in a trace ("": none).
-func (q *queue) enqueue(k events.Key, sequence uint64, trace string) {
+// in a trace ("": none); own: it is about k itself.
+func (q *queue) enqueue(k events.Key, sequence uint64, trace string, own bool) {
 	if sequence != 0 {
 		q.mu.Lock()
-		s := q.at(k)
-		if len(s.cause) == maxCause {
-			copy(s.cause, s.cause[1:])
-			s.cause = s.cause[:maxCause-1]
-		}
-		s.cause = append(s.cause, sequence)
-		if trace != "" {
-			s.traceparent = trace
-		}
+		q.at(k).because.add(sequence, trace, own)
 		q.mu.Unlock()
 	}
 	q.keys.Add(k)
@@ -82,22 +71,42 @@ func (q *queue) begin(k events.Key) (taken keyState, wait time.Duration) {
 		return keyState{}, wait
 	}
 	taken = *s
+	if len(taken.because.events) == 0 {
+		taken.because = taken.before
+	}
 	delete(q.state, k)
 	return taken, 0
 }
 
-// end notes what the next reconcile of k has to know.
-func (q *queue) end(k events.Key, quiet time.Duration, failure error) {
-	if quiet <= 0 && failure == nil {
+// end notes what the next reconcile of k has to know after one that was called
+// because of something: it is called again for the same reason after a failure,
+// and after the time that it asked for itself unless there is news until then.
+func (q *queue) end(k events.Key, because because, quiet time.Duration, failure error, again again) {
+	if quiet <= 0 && failure == nil && again == never {
 		return
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	s := q.at(k)
 	s.failure = failure
+	switch again {
+	case atOnce:
+		s.because = because.and(s.because)
+	case later:
+		s.before = because
+	}
 	if quiet > 0 {
 		s.quietUntil = q.clock().Add(quiet)
 	}
 }
+
+// again says when a key comes back by itself.
+type again int
+
+const (
+	never again = iota
+	atOnce
+	later
+)
 
 func (q *queue) shutDown() { q.keys.ShutDown() }

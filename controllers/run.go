@@ -170,7 +170,7 @@ func (t *term) dispatchAll(s *projections.Snapshot) {
 		}
 		for o := range s.List(group, name, "") {
 			for _, target := range targets {
-				target.mapper(s, projections.Change{New: o}, func(k events.Key) { target.queue.enqueue(k, o.Version, "") })
+				target.mapper(s, projections.Change{New: o}, func(k events.Key) { target.queue.enqueue(k, o.Version, "", k == o.Key) })
 			}
 		}
 	}
@@ -183,7 +183,7 @@ func (t *term) dispatchChanges(changes []projections.Change) {
 			continue
 		}
 		for _, target := range t.targets(resource{c.Event.Key.Group, c.Event.Key.Resource}) {
-			target.mapper(s, c, func(k events.Key) { target.queue.enqueue(k, c.Event.Sequence, c.Event.Traceparent) })
+			target.mapper(s, c, func(k events.Key) { target.queue.enqueue(k, c.Event.Sequence, c.Event.Traceparent, k == c.Event.Key) })
 		}
 	}
 }
@@ -199,7 +199,7 @@ func (t *term) targets(r resource) []target {
 // learn runs a source, again a second after it failed.
 func (t *term) learn(ctx context.Context, q *queue, source Source) {
 	for ctx.Err() == nil {
-		err := source(ctx, func(k events.Key) { q.enqueue(k, 0, "") })
+		err := source(ctx, func(k events.Key) { q.enqueue(k, 0, "", false) })
 		if ctx.Err() != nil {
 			return
 		}

@@ -42,7 +42,10 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 	result, err := t.decide(WithCall(ctx, began, state.failure), q.controller, k)
 	decided := t.Clock()
 	if err == nil && len(result.Intents) > 0 {
-		env := envelope{manager: q.controller.name, cause: state.cause, traceparent: state.traceparent, epoch: t.epoch, component: t.Component}
+		env := envelope{
+			manager: q.controller.name, cause: state.because.events, traceparent: t.traceOf(ctx, state.because),
+			epoch: t.epoch, component: t.Component,
+		}
 		err = t.carryOut(ctx, q.controller, rt, result.Intents, env)
 	}
 	if t.Observe != nil {
@@ -54,12 +57,12 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 		errors.Is(err, events.ErrVoid) || errors.Is(err, events.ErrNotFound):
 		// Somebody else was first. What he did is folded: look again, with backoff
 		// in case of a cause that looking again doesn't change.
-		q.end(k, 0, state.failure)
+		q.end(k, state.because, 0, state.failure, atOnce)
 		q.keys.AddRateLimited(k)
 	case err != nil:
 		// What it wrote before it failed must not bring it back at once.
 		wait := q.limiter.When(k)
-		q.end(k, max(result.Quiet, min(wait, time.Second)), err)
+		q.end(k, state.because, max(result.Quiet, min(wait, time.Second)), err, atOnce)
 		q.keys.AddAfter(k, wait)
 		level := slog.LevelWarn
 		var refused *APIError
@@ -68,12 +71,31 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 		}
 		t.Logger.Log(ctx, level, "reconcile failed", "controller", q.controller.name, "key", k.String(), "error", err)
 	default:
-		q.end(k, result.Quiet, nil)
-		q.keys.Forget(k)
+		again := never
 		if result.RequeueAfter > 0 {
+			again = later
+		}
+		q.end(k, state.because, result.Quiet, nil, again)
+		q.keys.Forget(k)
+		if again == later {
 			q.keys.AddAfter(k, result.RequeueAfter)
 		}
 	}
+}
+
+// traceOf is the trace that a write belongs to: that of what it answers. At the
+// beginning of a leadership objects are seen without their events, so it is
+// looked up. What answers no event begins a trace of its own.
+func (t *term) traceOf(ctx context.Context, b because) string {
+	if b.traceparent != "" {
+		return b.traceparent
+	}
+	if n := b.newest(); n != 0 {
+		if e, err := t.Bus.Log().Get(ctx, n); err == nil && e.Traceparent != "" {
+			return e.Traceparent
+		}
+	}
+	return bus.NewTraceparent()
 }
 
 // decide calls Reconcile; a panic becomes an error.

@@ -161,7 +161,9 @@ func (a *API) do(ctx context.Context, w write) (any, error) {
 // stamp copies the headers that say why.
 func (w *write) stamp(e *events.Event) {
 	h := w.header
-	e.Actor, e.Traceparent = w.user, h.Get("traceparent")
+	if e.Actor, e.Traceparent = w.user, h.Get("traceparent"); e.Traceparent == "" {
+		e.Traceparent = bus.NewTraceparent()
+	}
 	e.Reason, e.Note, e.Component = h.Get(controllers.HeaderReason), h.Get(controllers.HeaderNote), h.Get(controllers.HeaderComponent)
 	e.Epoch, _ = strconv.ParseUint(h.Get(controllers.HeaderEpoch), 10, 64)
 	for part := range strings.SplitSeq(h.Get(controllers.HeaderCause), ",") {

@@ -134,6 +134,9 @@ func (n *Nodes) bind(ctx context.Context, o *events.Object) error {
 		Prefix: events.PrefixDecision, Key: o.Key, ID: bus.NewID(), Source: "scheduler", Type: events.Scheduled,
 		Time: n.Clock(), ContentType: events.ContentPatch, Data: data,
 	}
+	if err := n.answer(ctx, e); err != nil {
+		return err
+	}
 	_, err = n.Bus.Log().Append(ctx, bus.Entry{Event: e, Expect: bus.Expect(o.Decision)})
 	if errors.Is(err, events.ErrConflict) {
 		return nil // the change that was first comes by as well
@@ -155,6 +158,21 @@ func (n *Nodes) report(ctx context.Context, pod *corev1.Pod, status corev1.PodSt
 		ID: bus.NewID(), Source: "agent/" + pod.Spec.NodeName, Type: events.Reported, Time: n.Clock(),
 		UID: string(pod.UID), Counter: events.Counter{Incarnation: 1, N: counter}, ContentType: events.ContentPatch, Data: data,
 	}
+	if err := n.answer(ctx, e); err != nil {
+		return err
+	}
 	_, err = n.Bus.Log().Append(ctx, bus.Entry{Event: e})
+	return err
+}
+
+// answer makes the newest decision about its object what e answers.
+func (n *Nodes) answer(ctx context.Context, e *events.Event) error {
+	last, err := n.Bus.Log().Last(ctx, e.Key.Subject())
+	if errors.Is(err, events.ErrNotFound) {
+		return nil
+	}
+	if err == nil {
+		e.Cause, e.Traceparent = []uint64{last.Sequence}, last.Traceparent
+	}
 	return err
 }

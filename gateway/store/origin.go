@@ -6,6 +6,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"k8s.io/apiserver/pkg/endpoints/request"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -72,6 +73,9 @@ func describe(ctx context.Context, e *events.Event) {
 	e.Traceparent = o.Traceparent
 	if e.Traceparent == "" {
 		e.Traceparent = traceparent(ctx)
+	}
+	if e.Traceparent == "" { // what a user asks for begins a trace
+		e.Traceparent = bus.NewTraceparent()
 	}
 	if user, ok := request.UserFrom(ctx); ok {
 		e.Actor = user.GetName()

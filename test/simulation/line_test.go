@@ -41,12 +41,13 @@ func line(e *events.Event) string {
 	return b.String()
 }
 
-// encode is all of an event, byte for byte, but for its cause (see doc.go).
+// encode is all of an event, byte for byte, but for its cause and trace (see doc.go).
 func encode(e *events.Event) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%d %d %s\n", e.Sequence, e.Stored.UnixNano(), e.Subject())
 	h := e.Header()
 	delete(h, "ce-cause")
+	delete(h, "ce-traceparent")
 	for _, k := range slices.Sorted(maps.Keys(h)) {
 		fmt.Fprintf(&b, "%s: %q\n", k, h[k])
 	}
