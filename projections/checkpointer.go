@@ -21,6 +21,9 @@ type Checkpoints struct {
 	Blobs bus.Blobs
 	Every uint64 // events between two (default 50,000)
 	Keep  int    // newest ones kept (default 3); older ones are thinned out to one in 8
+	// ReadOnly reads what others wrote, and neither writes nor removes any: for
+	// who looks at a cluster's past from outside.
+	ReadOnly bool
 }
 
 func (c Checkpoints) every() uint64 {
@@ -46,7 +49,7 @@ func (c Checkpoints) read(ctx context.Context, position uint64) (*Snapshot, erro
 // can't be written is logged and tried again: the log has everything.
 func (p *Projection) startCheckpoints(ctx context.Context) <-chan struct{} {
 	done := make(chan struct{})
-	if p.checkpoints.Blobs == nil || p.lastValues {
+	if p.checkpoints.Blobs == nil || p.checkpoints.ReadOnly || p.lastValues {
 		close(done)
 		return done
 	}
