@@ -24,6 +24,7 @@ type loop struct {
 	outcomes *outcomes
 	attempts uint64 // appends started
 	woken    uint64 // up to where the parked classes have looked
+	roomy    uint64 // the newest change that can have made room
 }
 
 func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
@@ -35,6 +36,16 @@ func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 		l.podChanged(object, nil)
 	}
 	return l
+}
+
+// findTraces looks up the traces of the pods that waited already when this
+// process began to lead: a snapshot has objects, not their events.
+func (l *loop) findTraces(ctx context.Context) {
+	for _, p := range l.queue.pods {
+		if e, err := l.log.Get(ctx, p.object.Version); err == nil {
+			p.trace = e.Traceparent
+		}
+	}
 }
 
 // run goes on until ctx ends or there are no more changes.
@@ -180,6 +191,9 @@ func (l *loop) take(changes []projections.Change) {
 		if k.Group != "" {
 			continue
 		}
+		if c.Void == nil && (k.Resource == "nodes" || k.Resource == "pods" && frees(c)) {
+			l.roomy = c.Event.Sequence
+		}
 		switch k.Resource {
 		case "nodes":
 			l.cluster.setNode(k.Name, value[*corev1.Node](c.New))
@@ -198,6 +212,15 @@ func (l *loop) take(changes []projections.Change) {
 		}
 	}
 	l.cluster.trim()
+}
+
+// frees reports that a change took a pod off its node.
+func frees(c projections.Change) bool {
+	before, after := value[*corev1.Pod](c.Old), value[*corev1.Pod](c.New)
+	if before == nil || before.Spec.NodeName == "" {
+		return false
+	}
+	return after == nil || after.UID != before.UID || after.Status.Phase != before.Status.Phase
 }
 
 func value[T any](o *events.Object) (v T) {
@@ -233,6 +256,9 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 		return
 	}
 	p.object, p.pod = object, pod
+	if c != nil && c.Void == nil && c.Event.Traceparent != "" {
+		p.trace = c.Event.Traceparent
+	}
 	switch p.state {
 	case placed:
 		if c != nil && c.Void != nil && c.Event.Type == events.Scheduled && c.Event.Epoch == l.lead.Epoch {

@@ -20,7 +20,7 @@ type pending struct {
 	object  *events.Object
 	pod     *corev1.Pod
 	class   *class
-	trace   string
+	trace   string // of the newest event about it
 	arrival uint64
 	state   state
 	index   int // in its heap

@@ -42,11 +42,17 @@ func (l *loop) refused(p *pending, message string) *events.Event {
 	return e
 }
 
+// event answers the newest event about the pod and, if it had been refused, the
+// newest one that can have made room for it.
 func (l *loop) event(p *pending, now time.Time, typ string) *events.Event {
+	cause := []uint64{p.object.Version}
+	if p.reasons != "" && l.roomy > p.object.Version {
+		cause = append(cause, l.roomy)
+	}
 	return &events.Event{
 		Prefix: events.PrefixDecision, Key: p.object.Key, ID: bus.NewID(),
 		Source: Component, Type: typ, Time: now, Traceparent: p.trace,
-		Actor: "system:kube-scheduler", Cause: []uint64{p.object.Version},
+		Actor: "system:kube-scheduler", Cause: cause,
 		Epoch: l.lead.Epoch, Component: l.lead.Component,
 		ContentType: events.ContentPatch,
 	}

@@ -77,6 +77,7 @@ func (s *Scheduler) schedule(lead bus.Leadership) error {
 	defer cancel()
 	snapshot := s.options.Projection.Snapshot()
 	l := newLoop(s.options, lead, snapshot)
+	l.findTraces(ctx)
 	changes := make(chan folded)
 	group.Go(func() { follow(ctx, s.options.Projection, snapshot.Position(), changes) })
 	group.Go(func() { l.outcomes.collect(ctx) })
