@@ -174,3 +174,16 @@ func cpuTime(b *testing.B) time.Duration {
 	}
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
+
+// BenchmarkParse makes the event of a message.
+func BenchmarkParse(b *testing.B) {
+	e := podLife()[3]
+	e.ID, e.Source, e.Actor, e.Reason = "01J3", "agent/n1", "system:node:n1", "ContainerStarted"
+	subject, header := e.Subject(), e.Header()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := events.Parse(subject, header, e.Data); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -3,7 +3,6 @@ package events
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"strconv"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -52,12 +51,7 @@ func Fold(old *Object, e *Event) (*Object, error) {
 	}
 	next.Meta().SetResourceVersion(strconv.FormatUint(e.Sequence, 10))
 	if e.Prefix == PrefixFact {
-		counters := maps.Clone(next.Counters)
-		if counters == nil {
-			counters = map[string]Counter{}
-		}
-		counters[e.Reporter] = e.Counter
-		next.Counters = counters
+		next.Counters = next.Counters.with(e.Reporter, e.Counter)
 	}
 	return next, nil
 }
@@ -150,7 +144,7 @@ func foldFact(old *Object, e *Event) (runtime.Object, error) {
 	if uid := string(old.Meta().GetUID()); uid != e.UID {
 		return nil, void("reported on uid %s, the object is %s", e.UID, uid)
 	}
-	if last, ok := old.Counters[e.Reporter]; ok && !last.Less(e.Counter) {
+	if last, ok := old.Counters.Of(e.Reporter); ok && !last.Less(e.Counter) {
 		return nil, void("counter %d.%d is not above %d.%d", e.Counter.Incarnation, e.Counter.N, last.Incarnation, last.N)
 	}
 	if node, ok := boundNode(old.Value); ok && node != e.Reporter {

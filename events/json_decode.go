@@ -94,7 +94,7 @@ func (s *scanner) decodeMap(sh *shape, v reflect.Value) error {
 		if err != nil || !more {
 			return err
 		}
-		key.SetString(string(b))
+		key.SetString(s.in.string(b))
 		slot.SetZero()
 		if err := s.decode(sh.elem, slot); err != nil {
 			return err
@@ -116,7 +116,7 @@ func (s *scanner) decodeStringMap(v reflect.Value) error {
 		if err != nil || !more {
 			return err
 		}
-		key := string(b)
+		key := s.in.string(b)
 		var value []byte
 		if s.peek() == 'n' {
 			err = s.literal("null")
@@ -126,7 +126,7 @@ func (s *scanner) decodeStringMap(v reflect.Value) error {
 		if err != nil {
 			return err
 		}
-		if m[key] = string(value); len(m) == n {
+		if m[key] = s.in.string(value); len(m) == n {
 			return s.fail("key %q twice", key)
 		}
 	}
@@ -139,7 +139,7 @@ func (s *scanner) decodeScalar(sh *shape, v reflect.Value) error {
 		if err != nil {
 			return err
 		}
-		v.SetString(string(b))
+		v.SetString(s.in.string(b))
 	case sortBytes:
 		b, err := s.text()
 		if err != nil {
@@ -193,9 +193,11 @@ func (s *scanner) decodeScalar(sh *shape, v reflect.Value) error {
 		if err != nil {
 			return err
 		}
-		t, err := time.Parse(time.RFC3339, string(b))
-		if err != nil {
-			return s.fail("%v", err)
+		t, ok := parseSeconds(b)
+		if !ok {
+			if t, err = time.Parse(time.RFC3339, string(b)); err != nil {
+				return s.fail("%v", err)
+			}
 		}
 		v.Addr().Interface().(*metav1.Time).Time = t.Local()
 	default:
@@ -210,6 +212,10 @@ func (s *scanner) decodeScalar(sh *shape, v reflect.Value) error {
 
 // decodeOpaque reads one whole value by the type's own method.
 func (s *scanner) decodeOpaque(raw []byte, v reflect.Value) error {
+	if f, ok := v.Addr().Interface().(*metav1.FieldsV1); ok && len(raw) > 0 && raw[0] == '{' {
+		f.SetRawBytes(s.in.shared(raw))
+		return nil
+	}
 	var err error
 	if u, ok := v.Addr().Interface().(interface{ UnmarshalJSON([]byte) error }); ok {
 		err = u.UnmarshalJSON(raw)
@@ -220,4 +226,26 @@ func (s *scanner) decodeOpaque(raw []byte, v reflect.Value) error {
 		return s.fail("%v", err)
 	}
 	return nil
+}
+
+// parseSeconds reads a time in the form that all times of the log have,
+// "2006-01-02T15:04:05Z"; false: it's another.
+func parseSeconds(b []byte) (time.Time, bool) {
+	if len(b) != len("2006-01-02T15:04:05Z") || b[4] != '-' || b[7] != '-' || b[10] != 'T' || b[13] != ':' || b[16] != ':' || b[19] != 'Z' {
+		return time.Time{}, false
+	}
+	ok := true
+	number := func(from, to int) (n int) {
+		for _, c := range b[from:to] {
+			ok = ok && c-'0' <= 9
+			n = n*10 + int(c-'0')
+		}
+		return n
+	}
+	year, month, day := number(0, 4), number(5, 7), number(8, 10)
+	hour, minute, second := number(11, 13), number(14, 16), number(17, 19)
+	if !ok || month < 1 || month > 12 || day < 1 || day > 28 || hour > 23 || minute > 59 || second > 59 {
+		return time.Time{}, false // days after the 28th are left to who knows the months
+	}
+	return time.Date(year, time.Month(month), day, hour, minute, second, 0, time.UTC), true
 }

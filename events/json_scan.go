@@ -1,8 +1,10 @@
 package events
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"math/bits"
 	"strings"
 	"unicode/utf8"
 )
@@ -17,6 +19,7 @@ type scanner struct {
 	pos     int
 	depth   int
 	numbers bool // value gives json.Number, not int64 and float64
+	in      *interner
 }
 
 func (s *scanner) fail(format string, args ...any) error {
@@ -66,11 +69,15 @@ func (s *scanner) nextKey(n int) (key []byte, more bool, err error) {
 	if key, err = s.text(); err != nil {
 		return nil, false, err
 	}
+	return key, true, s.colon()
+}
+
+func (s *scanner) colon() error {
 	if s.peek() != ':' {
-		return nil, false, s.fail("want ':' after key %q", key)
+		return s.fail("want ':' after a key")
 	}
 	s.pos++
-	return key, true, nil
+	return nil
 }
 
 // next moves to a list's next element; n is how many were read before.
@@ -98,6 +105,27 @@ var plainByte = func() (t [256]bool) {
 	return t
 }()
 
+// plainUntil is the index from i of the first byte of a string that doesn't
+// stand for itself. Eight bytes are looked at at once.
+func (s *scanner) plainUntil(i int) int {
+	const (
+		ones = 0x0101010101010101
+		high = 0x80 * ones
+	)
+	for ; i+8 <= len(s.data); i += 8 {
+		x := binary.LittleEndian.Uint64(s.data[i:])
+		quote, slash := x^'"'*ones, x^'\\'*ones
+		// The lowest bit that is set is that of the first such byte: control, quote, backslash, not ASCII.
+		if m := (x | (x-' '*ones)&^x | (quote-ones)&^quote | (slash-ones)&^slash) & high; m != 0 {
+			return i + bits.TrailingZeros64(m)/8
+		}
+	}
+	for i < len(s.data) && plainByte[s.data[i]] {
+		i++
+	}
+	return i
+}
+
 // text reads a string, unescaped, with invalid UTF-8 replaced.
 func (s *scanner) text() ([]byte, error) {
 	if s.peek() != '"' {
@@ -105,7 +133,7 @@ func (s *scanner) text() ([]byte, error) {
 	}
 	start := s.pos
 	plain, ascii := true, true
-	for i := start + 1; i < len(s.data); i++ {
+	for i := s.plainUntil(start + 1); i < len(s.data); i++ {
 		c := s.data[i]
 		if plainByte[c] {
 			continue
@@ -135,7 +163,10 @@ func (s *scanner) text() ([]byte, error) {
 
 // skipText reads over a string.
 func (s *scanner) skipText() error {
-	for i := s.pos + 1; i < len(s.data); i++ {
+	if s.peek() != '"' {
+		return s.fail("want a string")
+	}
+	for i := s.plainUntil(s.pos + 1); i < len(s.data); i++ {
 		c := s.data[i]
 		switch {
 		case plainByte[c] || c >= utf8.RuneSelf:
@@ -222,10 +253,15 @@ func (s *scanner) skip() ([]byte, error) {
 	case '{':
 		err = s.open('{')
 		for n, more := 0, true; err == nil; n++ {
-			if _, more, err = s.nextKey(n); err != nil || !more {
+			if more, err = s.next(n, '}'); err != nil || !more {
 				break
 			}
-			_, err = s.skip()
+			if err = s.skipText(); err == nil {
+				err = s.colon()
+			}
+			if err == nil {
+				_, err = s.skip()
+			}
 		}
 	case '[':
 		err = s.open('[')

@@ -33,7 +33,7 @@ func (s *scanner) value() (any, error) {
 		}
 	case '"':
 		b, err := s.text()
-		return string(b), err
+		return s.in.string(b), err
 	case 't':
 		return true, s.literal("true")
 	case 'f':
@@ -70,7 +70,7 @@ func (s *scanner) valueMap() (map[string]any, error) {
 		if err != nil || !more {
 			return out, err
 		}
-		key := string(b)
+		key := s.in.string(b)
 		v, err := s.value()
 		if err != nil {
 			return nil, err

@@ -68,10 +68,9 @@ func ParseSubject(s string) (Subject, error) {
 	var out Subject
 	var buf [7]string // one more than the longest subject has
 	tokens := buf[:0]
-	for token := range strings.SplitSeq(s, ".") {
-		if len(tokens) == len(buf) {
-			break
-		}
+	for rest, more := s, true; more && len(tokens) < len(buf); {
+		var token string
+		token, rest, more = strings.Cut(rest, ".")
 		tokens = append(tokens, token)
 	}
 	out.Prefix = tokens[0]
@@ -113,20 +112,23 @@ const MaxSubject = 1000
 
 const hexDigits = "0123456789ABCDEF"
 
-func mustEncode(c byte) bool {
-	switch c {
-	case '.', '*', '>', '%', 0x7f:
-		return true
+// mustEncode: the bytes that a token can't carry.
+var mustEncode = func() (t [256]bool) {
+	for _, c := range ".*>%\x7f" {
+		t[c] = true
 	}
-	return c <= ' '
-}
+	for c := range ' ' + 1 {
+		t[c] = true
+	}
+	return t
+}()
 
 // EncodeToken percent-encodes what a subject token can't carry: '.', '*', '>',
 // '%', blanks and control bytes.
 func EncodeToken(s string) string {
 	n := 0
 	for i := 0; i < len(s); i++ {
-		if mustEncode(s[i]) {
+		if mustEncode[s[i]] {
 			n++
 		}
 	}
@@ -135,7 +137,7 @@ func EncodeToken(s string) string {
 	}
 	b := make([]byte, 0, len(s)+2*n)
 	for i := 0; i < len(s); i++ {
-		if c := s[i]; mustEncode(c) {
+		if c := s[i]; mustEncode[c] {
 			b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
 		} else {
 			b = append(b, c)

@@ -8,7 +8,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
 // Object is the state of one object after some of its events. It is immutable.
@@ -24,8 +23,8 @@ type Object struct {
 	// Decision is the last sequence on the object's log. subject, void or not:
 	// what the next decision expects. It survives deletion.
 	Decision uint64
-	// Counters holds the last counter folded, by reporter.
-	Counters map[string]Counter
+	// Counters holds the last counter folded of each reporter.
+	Counters Counters
 }
 
 // Exists reports whether there is an object (nil-safe; false for a tombstone).
@@ -39,67 +38,35 @@ func (o *Object) Meta() metav1.Object { return o.Value.(metav1.Object) }
 // names are case-sensitive and unknown ones ignored, as in Kubernetes; a name
 // that comes twice in one JSON object is refused.
 func DecodeObject(data []byte) (runtime.Object, error) {
-	gvk, err := kindOf(data)
+	s := scanner{data: data, in: interners.Get().(*interner)}
+	defer interners.Put(s.in)
+	kind, err := s.kind()
 	if err != nil {
 		return nil, err
 	}
-	s := scanner{data: data}
-	if !Scheme.Recognizes(gvk) {
+	sh, err := kind.shape()
+	if err != nil {
+		return nil, err
+	}
+	if sh == nil {
 		m, err := s.valueMap()
 		if err == nil {
 			err = s.end()
 		}
 		if err != nil {
-			return nil, fmt.Errorf("decode %s: %w", gvk, err)
+			return nil, fmt.Errorf("decode %s: %w", kind, err)
 		}
 		u := &unstructured.Unstructured{Object: m}
 		return u, checkUnstructured(u)
 	}
-	obj, err := Scheme.New(gvk)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %v", ErrInvalid, err)
-	}
-	v := reflect.ValueOf(obj).Elem()
-	if err = s.decode(shapeOf(v.Type()), v); err == nil {
+	v := reflect.New(sh.typ)
+	if err = s.decode(sh, v.Elem()); err == nil {
 		err = s.end()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("decode %s: %w", gvk, err)
+		return nil, fmt.Errorf("decode %s: %w", kind, err)
 	}
-	return obj, nil
-}
-
-// kindOf reads apiVersion and kind, and no further once it has them.
-func kindOf(data []byte) (schema.GroupVersionKind, error) {
-	s := scanner{data: data}
-	if err := s.open('{'); err != nil {
-		return schema.GroupVersionKind{}, err
-	}
-	var apiVersion, kind string
-	for n := 0; apiVersion == "" || kind == ""; n++ {
-		key, more, err := s.nextKey(n)
-		if err != nil {
-			return schema.GroupVersionKind{}, err
-		}
-		if !more {
-			return schema.GroupVersionKind{}, fmt.Errorf("%w: object lacks apiVersion or kind", ErrInvalid)
-		}
-		var text []byte
-		switch string(key) {
-		case "apiVersion":
-			text, err = s.text()
-			apiVersion = string(text)
-		case "kind":
-			text, err = s.text()
-			kind = string(text)
-		default:
-			_, err = s.skip()
-		}
-		if err != nil {
-			return schema.GroupVersionKind{}, err
-		}
-	}
-	return schema.FromAPIVersionAndKind(apiVersion, kind), nil
+	return v.Interface().(runtime.Object), nil
 }
 
 // EncodeObject encodes a whole object for the log: JSON with apiVersion and

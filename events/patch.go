@@ -53,6 +53,8 @@ type patcher struct {
 }
 
 func (p *patcher) apply(value runtime.Object) (runtime.Object, error) {
+	p.in = interners.Get().(*interner)
+	defer interners.Put(p.in)
 	if u, ok := value.(*unstructured.Unstructured); ok {
 		return p.applyUnstructured(u)
 	}
@@ -178,7 +180,7 @@ func (p *patcher) mapping(sh *shape, v reflect.Value) error {
 		if keys.twice(string(b)) {
 			return p.fail("key %q twice", b)
 		}
-		key.SetString(string(b))
+		key.SetString(p.in.string(b))
 		if p.peek() == 'n' {
 			next.SetMapIndex(key, reflect.Value{})
 			if err := p.literal("null"); err != nil {

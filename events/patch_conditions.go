@@ -125,7 +125,7 @@ func (p *patcher) condition() (name string, remove bool, err error) {
 			if err != nil {
 				return "", false, err
 			}
-			name, typed = string(b), true
+			name, typed = p.in.string(b), true
 		case "$patch":
 			b, err := p.text()
 			if err != nil || string(b) != "delete" {

@@ -53,7 +53,7 @@ func (p *patcher) mergeMap(old map[string]any, at place) (map[string]any, error)
 		if err != nil || !more {
 			return next, err
 		}
-		key := string(b)
+		key := p.in.string(b)
 		if keys.twice(key) {
 			return nil, p.fail("key %q twice", key)
 		}

@@ -109,11 +109,10 @@ func (d *decoder) table(s *state, values func([]record)) []*events.Object {
 	for ; n > 0 && d.err == nil; n-- {
 		o := d.object(group, res, &namespace)
 		for counters := d.number(); counters > 0 && d.err == nil; counters-- {
-			if o.Counters == nil {
-				o.Counters = map[string]events.Counter{}
-			}
 			reporter := d.string()
-			o.Counters[reporter] = events.Counter{Incarnation: d.number(), N: d.number()}
+			o.Counters = append(o.Counters, events.ReporterCounter{
+				Reporter: reporter, Counter: events.Counter{Incarnation: d.number(), N: d.number()},
+			})
 		}
 		out, chunk = append(out, o), append(chunk, record{o, d.bytes()})
 		if d.err == nil && (len(chunk) == decodeChunk || n == 1) {

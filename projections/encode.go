@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/reckon-project/reckon/events"
@@ -89,10 +87,10 @@ func (e *encoder) object(o *events.Object) bool {
 		return e.err == nil
 	}
 	e.number(uint64(len(o.Counters)))
-	for _, reporter := range slices.Sorted(maps.Keys(o.Counters)) {
-		e.string(reporter)
-		e.number(o.Counters[reporter].Incarnation)
-		e.number(o.Counters[reporter].N)
+	for _, c := range o.Counters {
+		e.string(c.Reporter)
+		e.number(c.Counter.Incarnation)
+		e.number(c.Counter.N)
 	}
 	data, err := events.EncodeObject(o.Value)
 	if err != nil && e.err == nil {

@@ -3,7 +3,6 @@ package projections_test
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -86,7 +85,7 @@ func (m *model) check(t testing.TB, s *projections.Snapshot) {
 			continue
 		}
 		uids[string(want.Meta().GetUID())] = true
-		if got.Version != want.Version || !maps.Equal(got.Counters, want.Counters) {
+		if got.Version != want.Version || !slices.Equal(got.Counters, want.Counters) {
 			t.Fatalf("at %d: %s is at %d, want %d", s.Position(), k, got.Version, want.Version)
 		}
 	}

@@ -28,9 +28,14 @@ func (f *FileStore) UIDs() ([]string, error) {
 	return out, nil
 }
 
+// Lister says which objects have a key.
+type Lister interface {
+	UIDs() ([]string, error)
+}
+
 // Sweep destroys the keys of objects that are gone: one deleted just before a
 // crash, one whose creation failed. It must run before anything is sealed.
-func (k *Keyring) Sweep(store *FileStore, exists func(uid string) bool) (destroyed int, err error) {
+func (k *Keyring) Sweep(store Lister, exists func(uid string) bool) (destroyed int, err error) {
 	uids, err := store.UIDs()
 	if err != nil {
 		return 0, err
