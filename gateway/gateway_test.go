@@ -77,12 +77,15 @@ func TestGateway(t *testing.T) {
 		{"two clients change one object at once", testConflict},
 		{"server-side apply", testApply},
 		{"custom resources and policies", testCustom},
+		{"admission webhooks", testWebhooks},
+		{"an API server behind an APIService", testAggregated},
 		{"services get addresses and ports", testServices},
 		{"who may do what", testAccess},
 		{"the API on the bus", testBus},
 		{"where a write came from", testOrigin},
 		{"events told by the log", testNews},
 		{"requests to a node", testNode},
+		{"heartbeats are leases", testNodeLeases},
 	} {
 		t.Run(test.name, func(t *testing.T) { test.run(t, c, admin) })
 	}

@@ -30,11 +30,7 @@ func makePKI(dir string, names []string, now time.Time) (pki, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return p, err
 	}
-	ca, err := p.authority("ca", "reckon", now)
-	if err != nil {
-		return p, err
-	}
-	front, err := p.authority("front-proxy-ca", "reckon-front-proxy", now)
+	ca, front, err := p.authorities(now)
 	if err != nil {
 		return p, err
 	}
@@ -59,6 +55,14 @@ func makePKI(dir string, names []string, now time.Time) (pki, error) {
 		return p, err
 	}
 	return p, p.write("sa.pub", pem.EncodeToMemory(&pem.Block{Type: keyutil.PublicKeyBlockType, Bytes: der}), 0o644)
+}
+
+func (p pki) authorities(now time.Time) (ca, front authority, err error) {
+	if ca, err = p.authority("ca", "reckon", now); err != nil {
+		return ca, front, err
+	}
+	front, err = p.authority("front-proxy-ca", "reckon-front-proxy", now)
+	return ca, front, err
 }
 
 // servingNames are the names and addresses of the serving certificate.

@@ -8,6 +8,7 @@ import (
 	"k8s.io/apiserver/pkg/storage/storagebackend"
 	"k8s.io/apiserver/pkg/storage/storagebackend/factory"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/kubernetes/pkg/apis/coordination"
 	api "k8s.io/kubernetes/pkg/apis/core"
 )
 
@@ -26,14 +27,20 @@ func (r restOptions) GetRESTOptions(resource schema.GroupResource, example runti
 }
 
 // decorator makes the store of a resource; it is a generic.StorageDecorator.
-// Events are read from the book of news.
+// Events are read from the book of news, Leases with those of the nodes.
 func (s *Server) decorator(
 	config *storagebackend.ConfigForResource, prefix string, key func(runtime.Object) (string, error),
 	newFunc, newListFunc func() runtime.Object, attrs storage.AttrFunc, triggers storage.IndexerFuncs, indexers *cache.Indexers,
 ) (storage.Interface, factory.DestroyFunc, error) {
 	made, destroy, err := s.stores.Decorator(config, prefix, key, newFunc, newListFunc, attrs, triggers, indexers)
-	if err == nil && config.GroupResource == api.Resource("events") {
-		made = s.news.Over(made, prefix)
+	if err != nil {
+		return nil, nil, err
 	}
-	return made, destroy, err
+	switch config.GroupResource {
+	case api.Resource("events"):
+		made = s.news.Over(made, prefix)
+	case coordination.Resource("leases"):
+		made = s.leases.Over(made, prefix)
+	}
+	return made, destroy, nil
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/reckon-project/reckon/gateway/news"
+	"github.com/reckon-project/reckon/gateway/nodeleases"
 	"github.com/reckon-project/reckon/gateway/store"
 )
 
@@ -30,6 +31,7 @@ type Server struct {
 	url        string
 	stores     *store.Factory
 	news       *news.Book
+	leases     *nodeleases.Heard
 	direct     *direct
 	local      *inProcess
 	aggregator *aggregatorapiserver.APIAggregator
@@ -92,6 +94,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	})
 	s.direct = newDirect(o.Log)
 	s.news = news.New(news.Options{Log: o.Log, Volatile: o.Volatile})
+	s.leases = nodeleases.New(nodeleases.Options{Bus: o.Bus, Log: o.Log, Volatile: o.Volatile})
 	upstream, err := o.upstream(s.base, s.listener, advertised, keys)
 	if err != nil {
 		return err
@@ -132,6 +135,7 @@ func (s *Server) Run(ctx context.Context) error {
 	storesCtx, stopStores := context.WithCancel(s.base)
 	g.Go(func() error { return s.stores.Run(storesCtx) })
 	g.Go(func() error { return s.news.Run(storesCtx) })
+	g.Go(func() error { return s.leases.Run(storesCtx) })
 	g.Go(func() error { return s.direct.run(storesCtx) })
 	g.Go(func() error {
 		defer stopStores() // the stores serve until the last request is answered
