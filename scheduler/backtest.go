@@ -37,9 +37,9 @@ type Outcome struct {
 type Move struct {
 	At       uint64 // the decision on record; 0: none
 	Pod      events.Key
-	Recorded string // "": it waited
-	Tried    string // "": it would wait
-	Why      string // of Tried, as an event of the scheduler says it
+	Recorded string    // "": it waited
+	Tried    string    // "": it would wait
+	Why      Placement // what led to Tried
 }
 
 // RunBacktest plays the log after position from up to to, and places each pod
@@ -91,7 +91,7 @@ type replayed struct {
 	at              uint64
 	pod             events.Key
 	recorded, tried string
-	why             string
+	why             Placement
 }
 
 func newBacktest(base *projections.Snapshot, config *Config) *backtest {
@@ -201,7 +201,7 @@ func (b *backtest) place(p *pending, r *replayed) bool {
 		b.queue.park(p)
 		return false
 	}
-	r.tried, r.why = n.name, why(b.tried, p.class, n)
+	r.tried, r.why = n.name, explain(b.tried, p.class, n)
 	b.tried.bind(p.pod.UID, n, p.class.demand, p.class.group)
 	b.queue.remove(p)
 	b.report.Tried.Placed++

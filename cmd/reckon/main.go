@@ -48,7 +48,7 @@ Every change is an event in one log; every component rebuilds what it knows from
 	}
 	root.AddCommand(
 		newUp(), newDown(), newServer(), newAgent(), newToken(), newHollow(), newStatus(),
-		newKubectl(), newImage(), newEvents(), newPublish(), newVersion(),
+		newKubectl(), newImage(), newEvents(), newPublish(), newBacktest(), newVersion(),
 	)
 	return root
 }
@@ -64,7 +64,7 @@ func readSettings(cmd *cobra.Command) error {
 		return nil // not one of ours: kubectl's own commands
 	}
 	file := v.GetString("config")
-	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
+	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed && cmd.Annotations[ownConfig] == "" {
 		file = f.Value.String()
 	}
 	if file != "" {
