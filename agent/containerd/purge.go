@@ -16,24 +16,30 @@ import (
 	"github.com/reckon-project/reckon/agent/cri"
 )
 
+const obeyWithin = 30 * time.Second // then the daemon isn't asked any more
+
 // Stop ends the daemon; its containers go on and are adopted by the next Start.
 func (l Layout) Stop(ctx context.Context) error { return l.stop(ctx) }
 
 // Purge stops and removes all sandboxes and containers, then the daemon, and
-// then everything that it left behind. It starts the daemon when it has to.
+// then everything that it left behind. It starts the daemon when it has to; one
+// that doesn't start or obey any more is no hindrance: what it ran is killed.
 func (l Layout) Purge(ctx context.Context) error {
-	if _, err := os.Stat(l.config()); err == nil {
-		client, err := l.Start(ctx)
-		if err != nil {
-			return fmt.Errorf("start containerd to stop what it runs: %w", err)
-		}
-		err = removeSandboxes(ctx, client)
-		client.Close()
-		if err != nil {
-			return err
-		}
+	sockets, err := l.shimSockets()
+	if err != nil {
+		return fmt.Errorf("find the sockets of shims: %w", err)
 	}
-	if err := l.stop(ctx); err != nil {
+	if _, err := os.Stat(l.config()); err == nil {
+		obey, cancel := context.WithTimeout(ctx, obeyWithin)
+		refused := l.removeAll(obey)
+		cancel()
+		if err := errors.Join(ctx.Err(), l.stop(ctx)); err != nil {
+			return errors.Join(refused, err)
+		}
+	} else if err := l.stop(ctx); err != nil {
+		return err
+	}
+	if err := l.killAll(ctx); err != nil {
 		return err
 	}
 	if err := Unmount(l.Dir); err != nil {
@@ -42,7 +48,17 @@ func (l Layout) Purge(ctx context.Context) error {
 	if err := l.RemoveCgroups(ctx, l.CgroupPrefix()); err != nil {
 		return err
 	}
-	return errors.Join(os.RemoveAll(filepath.Dir(l.config())), os.RemoveAll(l.shortDir()))
+	return errors.Join(removeFiles(sockets), os.RemoveAll(filepath.Dir(l.config())), os.RemoveAll(l.shortDir()))
+}
+
+// removeAll asks the daemon to remove what it runs.
+func (l Layout) removeAll(ctx context.Context) error {
+	client, err := l.Start(ctx)
+	if err != nil {
+		return fmt.Errorf("start containerd to stop what it runs: %w", err)
+	}
+	defer client.Close()
+	return removeSandboxes(ctx, client)
 }
 
 // removeSandboxes retries, because a container that is just being killed can't be removed yet.

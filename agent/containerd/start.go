@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,6 +29,7 @@ var ErrMissing = fmt.Errorf("%w: containerd is not installed (on Debian: apt-get
 const (
 	startTimeout = 30 * time.Second
 	askEvery     = 20 * time.Millisecond
+	mostStarts   = 3
 )
 
 // Start makes sure that the private containerd of this folder runs and answers,
@@ -36,6 +38,20 @@ func (l Layout) Start(ctx context.Context) (*cri.Client, error) {
 	if !filepath.IsAbs(l.Dir) {
 		return nil, fmt.Errorf("%w: the folder of containerd must be an absolute path, not %q", events.ErrInvalid, l.Dir)
 	}
+	client, err := l.startOnce(ctx)
+	for range mostStarts - 1 {
+		if !errors.Is(err, errEnded) {
+			break
+		}
+		client, err = l.startOnce(ctx)
+	}
+	return client, err
+}
+
+// errEnded: containerd 1.6 gives up when a container ends while it looks at it.
+var errEnded = fmt.Errorf("%w: containerd ended while starting", events.ErrUnavailable)
+
+func (l Layout) startOnce(ctx context.Context) (*cri.Client, error) {
 	if _, running := l.pid(); !running {
 		if err := l.spawn(); err != nil {
 			return nil, err
@@ -64,7 +80,7 @@ func (l Layout) await(ctx context.Context, client *cri.Client) error {
 			return nil
 		}
 		if _, running := l.pid(); !running {
-			return fmt.Errorf("%w: containerd ended while starting: %s", events.ErrUnavailable, l.lastWords())
+			return fmt.Errorf("%w: %s", errEnded, l.lastWords())
 		}
 		select {
 		case <-ctx.Done():
@@ -146,13 +162,19 @@ func (l Layout) pid() (int, bool) {
 	return pid, true
 }
 
-// lastWords gives the end of the daemon's log.
+// lastWords gives the daemon's last complaint, or else the end of its log: its
+// containers' shims write there too.
 func (l Layout) lastWords() string {
 	data, err := os.ReadFile(l.logFile())
 	if err != nil {
 		return err.Error()
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
+	for _, line := range slices.Backward(lines) {
+		if strings.Contains(line, "level=fatal") || strings.HasPrefix(line, "panic:") || strings.HasPrefix(line, "containerd: ") {
+			return line
+		}
+	}
 	return lines[len(lines)-1]
 }
 

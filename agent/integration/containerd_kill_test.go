@@ -1,11 +1,6 @@
 package integration
 
 import (
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
@@ -15,17 +10,7 @@ func TestContainerdKilled(t *testing.T) {
 	n := newNode(t)
 	p := n.run(newPod("steady", "/bin/sh", "-c", "echo once; trap 'exit 0' TERM; while true; do /bin/sleep 0.1; done"))
 	before, _ := n.await(p, "ready", isReady)
-	data, err := os.ReadFile(filepath.Join(n.options.Dir, "containerd", "containerd.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(data)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	n.killContainerd()
 	q := n.run(newPod("later", "/bin/sleep", "1000")) // needs a containerd that was started again
 	n.await(q, "ready", isReady)
 	after, _ := n.await(p, "ready", isReady)

@@ -57,12 +57,12 @@ func newNode(t testing.TB) *node {
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}}
 	n.options.Bus = n.bus
+	sockets := staleSockets()
 	t.Cleanup(func() {
 		n.halt()
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-		defer cancel()
-		if err := agent.Purge(ctx, n.options); err != nil {
-			t.Errorf("purge: %v", err)
+		n.purge()
+		for _, trace := range n.traces(sockets) {
+			t.Errorf("left behind: %s", trace)
 		}
 		if err := os.RemoveAll(dir); err != nil {
 			t.Error(err)
