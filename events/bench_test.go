@@ -187,3 +187,23 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkClassify says which event an update is: a label changed in a deep
+// copy, as the gateway sees it, and a report of status that shares the rest.
+func BenchmarkClassify(b *testing.B) {
+	pod := decodePod(b)
+	next := pod.DeepCopyObject().(*corev1.Pod)
+	next.Labels["tier"] = "backend"
+	status, err := events.ApplyPatch(pod, []byte(runningJSON))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, next := range map[string]runtime.Object{"label": next, "status": status} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				events.Classify(pod, next, "update", "")
+			}
+		})
+	}
+}

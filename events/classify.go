@@ -1,14 +1,11 @@
 package events
 
 import (
-	"maps"
-	"reflect"
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
@@ -125,63 +122,4 @@ func nodeNote(obj runtime.Object) string {
 type change struct {
 	path     string
 	old, new any // nil: absent
-}
-
-// changesBetween lists what differs, in the order of the paths. Objects of
-// different Go types differ in one change without a path.
-func changesBetween(old, new runtime.Object) []change {
-	o, n, ok := trees(old, new)
-	if !ok {
-		return []change{{}}
-	}
-	for _, m := range []map[string]any{o, n} {
-		if metadata, ok := m["metadata"].(map[string]any); ok {
-			metadata = maps.Clone(metadata)
-			for _, k := range []string{"managedFields", "resourceVersion", "generation"} {
-				delete(metadata, k)
-			}
-			m["metadata"] = metadata
-		}
-	}
-	var out []change
-	collect(&out, "", o, n)
-	return out
-}
-
-// trees gives two objects as JSON maps, as far as they differ at the top.
-func trees(old, new runtime.Object) (o, n map[string]any, ok bool) {
-	if reflect.TypeOf(old) != reflect.TypeOf(new) {
-		return nil, nil, false
-	}
-	if u, ok := old.(*unstructured.Unstructured); ok {
-		return maps.Clone(u.Object), maps.Clone(new.(*unstructured.Unstructured).Object), true
-	}
-	o, n = map[string]any{}, map[string]any{}
-	ov, nv := reflect.ValueOf(old).Elem(), reflect.ValueOf(new).Elem()
-	sh := shapeOf(ov.Type())
-	for i := range sh.fields {
-		f := &sh.fields[i]
-		if f.name == "apiVersion" || f.name == "kind" || equal(f.shape, f.of(ov), f.of(nv)) {
-			continue
-		}
-		for _, side := range []struct {
-			to map[string]any
-			v  reflect.Value
-		}{{o, f.of(ov)}, {n, f.of(nv)}} {
-			if f.absent(side.v) {
-				continue
-			}
-			e := encoder{}
-			if err := e.value(f.shape, side.v); err != nil {
-				return nil, nil, false
-			}
-			s := scanner{data: e.buf}
-			v, err := s.value()
-			if err != nil {
-				return nil, nil, false
-			}
-			side.to[f.name] = v
-		}
-	}
-	return o, n, true
 }

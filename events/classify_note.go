@@ -60,8 +60,11 @@ func collect(out *[]change, path string, old, new any) {
 
 // grows: of these maps each key is a change of its own even when the map is new.
 func grows(path, key string) bool {
-	return key == "labels" || key == "annotations" || path == "" && (key == "spec" || key == "metadata" || key == "data" || key == "status")
+	return growsAny(key) || path == "" && (key == "spec" || key == "metadata" || key == "data" || key == "status")
 }
+
+// growsAny: such maps anywhere in an object.
+func growsAny(key string) bool { return key == "labels" || key == "annotations" }
 
 // named gives a list's entries by their name or type; false if some have none.
 func named(v any, id string) (map[string]any, bool) {

@@ -219,6 +219,9 @@ func (d *differ) mapping(sh *shape, old, new reflect.Value) (bool, error) {
 
 // opaques compares values with their own JSON methods by their JSON.
 func (d *differ) opaques(old, new reflect.Value) (bool, error) {
+	if identical(old, new) {
+		return false, nil
+	}
 	o, err := json.Marshal(addressable(old).Addr().Interface())
 	if err != nil {
 		return false, err

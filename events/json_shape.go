@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 
@@ -37,6 +38,7 @@ type shape struct {
 	elem   *shape // of pointers, lists and maps
 	fields []field
 	byName map[string]*field
+	sorted []int // fields by name
 }
 
 // field is one JSON field of a struct, promoted ones of embedded structs included.
@@ -155,7 +157,9 @@ func compile(t reflect.Type) *shape {
 			for i := range sh.fields {
 				sh.fields[i].bit = i
 				sh.byName[sh.fields[i].name] = &sh.fields[i]
+				sh.sorted = append(sh.sorted, i)
 			}
+			slices.SortFunc(sh.sorted, func(a, b int) int { return strings.Compare(sh.fields[a].name, sh.fields[b].name) })
 		}
 	case reflect.Pointer:
 		sh.sort, sh.elem = sortPointer, compile(t.Elem())
