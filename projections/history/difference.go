@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
@@ -12,8 +13,10 @@ import (
 
 // Difference is what differs between two positions of the log.
 type Difference struct {
-	From    uint64      `json:"from"`
-	To      uint64      `json:"to"`
+	From     uint64    `json:"from"`
+	FromTime time.Time `json:"fromTime"` // of the last event then
+	To       uint64    `json:"to"`
+	ToTime   time.Time `json:"toTime"`
 	Objects []Different `json:"objects"` // by group, resource, namespace and name
 }
 
@@ -40,7 +43,7 @@ func (r *Reader) Between(ctx context.Context, from, to uint64, namespace string)
 	if err != nil {
 		return nil, fmt.Errorf("difference between %d and %d: %w", from, to, err)
 	}
-	d := &Difference{From: from, To: to, Objects: []Different{}}
+	d := &Difference{From: from, FromTime: old.Time(), To: to, ToTime: new.Time(), Objects: []Different{}}
 	for _, gr := range resources(old, new) {
 		if err := d.resource(old, new, gr, namespace); err != nil {
 			return nil, err

@@ -95,7 +95,7 @@ type differ struct {
 }
 
 func (d *differ) add(path string, old, new any) {
-	f := Field{Path: path, Op: Changed, Old: old, New: new, Noise: noise(path)}
+	f := Field{Path: path, Op: Changed, Old: old, New: new, Noise: noise(path) || old == nil && strings.HasSuffix(path, "].restartCount")}
 	switch {
 	case old == nil:
 		f.Op = Added
@@ -184,7 +184,12 @@ func grows(path string) bool {
 		"status.containerStatuses", "status.initContainerStatuses", "status.ephemeralContainerStatuses", "metadata.finalizers":
 		return true
 	}
-	return strings.HasSuffix(path, ".labels") || strings.HasSuffix(path, ".annotations")
+	return containerStatus(path) || strings.HasSuffix(path, ".labels") || strings.HasSuffix(path, ".annotations")
+}
+
+// containerStatus: one entry of the statuses of a pod's containers.
+func containerStatus(path string) bool {
+	return strings.HasPrefix(path, "status.") && strings.Contains(path, "ontainerStatuses[") && strings.HasSuffix(path, "]")
 }
 
 // isSecret reports whether an object's values aren't for everybody's eyes.

@@ -26,7 +26,7 @@ func noise(path string) bool {
 	}
 	if strings.Contains(path, "ontainerStatuses[") {
 		switch last {
-		case "containerID", "imageID", "image", "started", "allocatedResources", "resources", "volumeMounts", "user", "allocatedResourcesStatus":
+		case "name", "ready", "containerID", "imageID", "image", "started", "allocatedResources", "resources", "volumeMounts", "user", "allocatedResourcesStatus":
 			return true
 		}
 		return strings.Contains(path, "].resources") || strings.Contains(path, "].user")

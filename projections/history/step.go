@@ -73,10 +73,15 @@ func By(e *events.Event) string {
 	switch {
 	case e.Prefix == events.PrefixFact:
 		return "node " + e.Reporter
-	case e.Actor != "":
-		return strings.TrimPrefix(strings.TrimPrefix(e.Actor, "system:serviceaccount:kube-system:"), "system:")
+	case e.Actor == "":
+		return e.Source
 	}
-	return e.Source
+	for _, p := range []struct{ prefix, instead string }{{"system:serviceaccount:kube-system:", ""}, {"system:node:", "node "}, {"system:", ""}} {
+		if name, ok := strings.CutPrefix(e.Actor, p.prefix); ok {
+			return p.instead + name
+		}
+	}
+	return e.Actor
 }
 
 // ByUser reports whether a step was asked for by somebody outside: not by a

@@ -36,6 +36,9 @@ func Summary(value runtime.Object) string {
 		}
 		return strings.Join(strings.Fields(fmt.Sprintf("%s %s %s", o.Spec.Type, o.Spec.ClusterIP, strings.Join(ports, ","))), " ")
 	case *corev1.Node:
+		if len(o.Status.Capacity) == 0 {
+			return ""
+		}
 		return fmt.Sprintf("cpu %s, memory %s", o.Status.Capacity.Cpu(), o.Status.Capacity.Memory())
 	case *corev1.ConfigMap:
 		return keys(len(o.Data) + len(o.BinaryData))
