@@ -101,6 +101,15 @@ func setup(env *testscript.Env) error {
 		}
 		env.Setenv(name, address)
 	}
+	free, err := freeAddress()
+	if err != nil {
+		return err
+	}
+	_, port, err := net.SplitHostPort(free)
+	if err != nil {
+		return err
+	}
+	env.Setenv("FREEPORT", port)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return err
