@@ -207,3 +207,15 @@ func BenchmarkClassify(b *testing.B) {
 		})
 	}
 }
+
+func BenchmarkDigest(b *testing.B) {
+	for name, e := range map[string]*events.Event{"created": podLife()[0], "reported": podLife()[3]} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			var c events.Chain
+			for b.Loop() {
+				c = c.Next(e.Digest())
+			}
+		})
+	}
+}

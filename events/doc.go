@@ -13,7 +13,9 @@
 //     For all values of every kind, applying Diff(old, new) to old gives new.
 //  4. Fold never fails: an event that makes no sense is void, and says why
 //     ([Void]). It moves nothing but the object's decision sequence.
-//  5. [Classify] says which event an accepted API write is, for people too.
+//  5. [Event.Digest] covers all that an event means, and [Chain] all events of
+//     a log in their order: two different events have different encodings.
+//  6. [Classify] says which event an accepted API write is, for people too.
 //
 // Objects are immutable: Fold shares with the old version what it doesn't
 // touch. Whoever wants to change a value copies it first.

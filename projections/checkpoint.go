@@ -1,7 +1,9 @@
 package projections
 
 import (
+	"bufio"
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +25,10 @@ func checkpointName(position uint64) string {
 // WriteCheckpoint stores a snapshot, compressed and with a checksum, as the
 // checkpoint of its position.
 func WriteCheckpoint(ctx context.Context, s *Snapshot, blobs bus.Blobs) error {
+	return writeCheckpoint(ctx, s, blobs, nil)
+}
+
+func writeCheckpoint(ctx context.Context, s *Snapshot, blobs bus.Blobs, key ed25519.PrivateKey) error {
 	r, w := io.Pipe()
 	compressed, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
 	if err != nil {
@@ -31,7 +37,7 @@ func WriteCheckpoint(ctx context.Context, s *Snapshot, blobs bus.Blobs) error {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		w.CloseWithError(errors.Join(s.Encode(compressed), compressed.Close())) // nil: the end
+		w.CloseWithError(errors.Join(s.writeSealed(compressed, key), compressed.Close())) // nil: the end
 	}()
 	err = blobs.Put(ctx, checkpointName(s.Position()), r)
 	r.CloseWithError(io.ErrClosedPipe) // a Put that failed reads no more: let Encode end
@@ -55,9 +61,13 @@ func ReadCheckpoint(ctx context.Context, position uint64, blobs bus.Blobs) (*Sna
 		return nil, fmt.Errorf("read checkpoint at %d: %w: %v", position, events.ErrInvalid, err)
 	}
 	defer r.Close()
-	s, err := Decode(ctx, r)
+	d := &decoder{r: bufio.NewReaderSize(r, 1<<16)}
+	s, err := d.snapshot(ctx)
 	if err == nil {
-		_, err = io.Copy(io.Discard, r) // to the end, where the checksum is
+		_, err = readSeal(d.r)
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, d.r) // to the end, where the checksum is
 	}
 	if err == nil && s.Position() != position {
 		err = fmt.Errorf("%w: it holds the state at %d", events.ErrInvalid, s.Position())
@@ -114,6 +124,9 @@ func (p *Projection) Restore(ctx context.Context, blobs bus.Blobs) error {
 		}
 		if err != nil {
 			p.logger.Warn("a checkpoint can't be read, trying an older one", "position", position, "error", err)
+			if errors.Is(err, events.ErrInvalid) {
+				p.damaged = append(p.damaged, position)
+			}
 			continue
 		}
 		if err := p.sameLog(ctx, s, first); err != nil {

@@ -65,12 +65,12 @@ func (s *state) dropTombs() {
 	}
 }
 
-// trimmedEvent is the event that Projection.Trim appends.
-func trimmedEvent(before uint64, source string, now time.Time) *events.Event {
+// trimmedEvent is the event that Projection.Trim and Move append.
+func trimmedEvent(before uint64, how, source string, now time.Time) *events.Event {
 	return &events.Event{
 		Prefix: events.PrefixDecision, Key: LogKey,
 		ID: bus.NewID(), Source: source, Type: events.Trimmed, Time: now,
-		Reason: "HistoryTrimmed", Note: fmt.Sprintf("the history before position %d is removed", before),
+		Reason: "HistoryTrimmed", Note: fmt.Sprintf("the history before position %d is %s", before, how),
 		ContentType: events.ContentPatch, Data: fmt.Appendf(nil, `{"before":%d}`, before),
 	}
 }

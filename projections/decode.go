@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,6 +27,10 @@ const (
 // on all cores.
 func Decode(ctx context.Context, r io.Reader) (*Snapshot, error) {
 	d := &decoder{r: bufio.NewReaderSize(r, 1<<16)}
+	return d.snapshot(ctx)
+}
+
+func (d *decoder) snapshot(ctx context.Context) (*Snapshot, error) {
 	s, err := d.state(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("decode state: %w", err)
@@ -61,6 +66,9 @@ func (d *decoder) state(ctx context.Context) (*state, error) {
 	if h.Epochs != nil {
 		s.epochs = h.Epochs
 	}
+	if err := h.readChain(s); err != nil {
+		return nil, err
+	}
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(runtime.GOMAXPROCS(0))
 	var objects [][]*events.Object
@@ -86,6 +94,21 @@ func (d *decoder) state(ctx context.Context) (*state, error) {
 		}
 	}
 	return s, nil
+}
+
+// readChain sets the chain; one without it (format 1) begins there.
+func (h *encodedHeader) readChain(s *state) error {
+	if h.Chain == "" {
+		s.chained = h.Position
+		return nil
+	}
+	chain, err := hex.DecodeString(h.Chain)
+	if err != nil || len(chain) != len(s.chain) {
+		return fmt.Errorf("%w: header: %q is no chain", events.ErrInvalid, h.Chain)
+	}
+	copy(s.chain[:], chain)
+	s.chained = h.Chained
+	return nil
 }
 
 // load adds a decoded object; they come in order of their keys.

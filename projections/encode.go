@@ -3,6 +3,7 @@ package projections
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,7 +25,8 @@ const (
 	encodedMagic = "RECKON-STATE\n"
 	encodedEnd   = "END\n"
 	// FormatVersion is the newest encoded form that this program reads.
-	FormatVersion = 1
+	// Format 1 had no chain.
+	FormatVersion = 2
 )
 
 // encodedHeader is what the state holds beside its tables.
@@ -35,6 +37,8 @@ type encodedHeader struct {
 	Time     time.Time         `json:"time"`
 	Voids    uint64            `json:"voids"`
 	First    uint64            `json:"first,omitempty"`
+	Chain    string            `json:"chain,omitempty"`   // hex
+	Chained  uint64            `json:"chained,omitempty"` // the position that the chain begins after
 	Epochs   map[string]uint64 `json:"epochs,omitempty"`
 	Tables   int               `json:"tables"`
 }
@@ -46,7 +50,8 @@ func (s *Snapshot) Encode(w io.Writer) error {
 	tables := s.s.sorted()
 	header, err := json.Marshal(encodedHeader{
 		Format: FormatVersion, Position: s.s.position, Last: s.s.last, Time: s.s.time.UTC(),
-		Voids: s.s.voids, First: s.s.first, Epochs: s.s.epochs, Tables: len(tables),
+		Voids: s.s.voids, First: s.s.first,
+		Chain: hex.EncodeToString(s.s.chain[:]), Chained: s.s.chained, Epochs: s.s.epochs, Tables: len(tables),
 	})
 	if err != nil {
 		return fmt.Errorf("encode state at %d: %w", s.s.position, err)

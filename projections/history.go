@@ -2,8 +2,10 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sort"
 	"time"
 
@@ -31,11 +33,14 @@ func (p *Projection) At(ctx context.Context, position uint64) (*Snapshot, error)
 	if p.lastValues {
 		return nil, fmt.Errorf("state at %d: this log keeps last values only: %w", position, events.ErrGone)
 	}
+	if s := p.recall(position); s != nil {
+		return s, nil
+	}
 	if err := p.past.enter(ctx); err != nil {
 		return nil, err
 	}
 	defer p.past.leave()
-	base, err := p.base(ctx, position)
+	base, damaged, err := p.base(ctx, position)
 	if err != nil || base.Position() == position {
 		return base, err
 	}
@@ -47,6 +52,9 @@ func (p *Projection) At(ctx context.Context, position uint64) (*Snapshot, error)
 		s.apply(e)
 		if s.position == position-pastStep {
 			p.past.add(&Snapshot{s.freeze()}, p.now())
+		}
+		if slices.Contains(damaged, s.position) {
+			p.rewrite(ctx, &Snapshot{s.freeze()})
 		}
 	}
 	out := &Snapshot{s.freeze()}
@@ -67,11 +75,12 @@ func (p *Projection) nearby(position uint64) *Snapshot {
 	return best
 }
 
-// base is the newest state that the log can be folded on from up to position.
-func (p *Projection) base(ctx context.Context, position uint64) (*Snapshot, error) {
+// base is the newest state that the log can be folded on from up to position,
+// and the positions of the checkpoints between that can't be read.
+func (p *Projection) base(ctx context.Context, position uint64) (base *Snapshot, damaged []uint64, err error) {
 	first, _, err := p.log.Range(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("state at %d: %w", position, err)
+		return nil, nil, fmt.Errorf("state at %d: %w", position, err)
 	}
 	best := p.nearby(position)
 	if best != nil && best.Position()+1 < first {
@@ -79,7 +88,7 @@ func (p *Projection) base(ctx context.Context, position uint64) (*Snapshot, erro
 	}
 	stored, err := p.checkpoints.positions(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for i := sort.Search(len(stored), func(i int) bool { return stored[i] > position }) - 1; i >= 0; i-- {
 		if stored[i]+1 < first || (best != nil && stored[i] <= best.Position()) {
@@ -87,19 +96,25 @@ func (p *Projection) base(ctx context.Context, position uint64) (*Snapshot, erro
 		}
 		s, err := p.checkpoints.read(ctx, stored[i])
 		if err != nil {
+			if ctx.Err() != nil {
+				return nil, nil, fmt.Errorf("state at %d: %w", position, ctx.Err())
+			}
 			p.logger.Warn("a checkpoint can't be read, trying an older one", "position", stored[i], "error", err)
+			if errors.Is(err, events.ErrInvalid) {
+				damaged = append(damaged, stored[i])
+			}
 			continue
 		}
 		p.past.add(s, p.now())
-		return s, nil
+		return s, damaged, nil
 	}
 	switch {
 	case best != nil:
-		return best, nil
+		return best, damaged, nil
 	case first <= 1:
-		return &Snapshot{newState().freeze()}, nil
+		return &Snapshot{newState().freeze()}, damaged, nil
 	}
-	return nil, fmt.Errorf("state at %d: the history that is kept begins later (the log at %d): %w", position, first, events.ErrGone)
+	return nil, nil, fmt.Errorf("state at %d: the history that is kept begins later (the log at %d): %w", position, first, events.ErrGone)
 }
 
 // PositionAt is the position that the log had at a time: that of the last
@@ -113,7 +128,14 @@ func (p *Projection) PositionAt(ctx context.Context, t time.Time) (uint64, error
 	lo, hi := first, last+1 // the first event stored after t is in [lo, hi]
 	for lo < hi {
 		mid := lo + (hi-lo)/2
-		e, err := p.eventAt(ctx, mid)
+		e, err := p.log.Get(ctx, mid)
+		if errors.Is(err, events.ErrNotFound) { // no event there: the next one
+			e, err = p.eventAt(ctx, mid)
+		}
+		if errors.Is(err, events.ErrGone) { // trimmed meanwhile
+			lo = mid + 1
+			continue
+		}
 		if err != nil {
 			return 0, fmt.Errorf("position at %s: %w", t.Format(time.RFC3339), err)
 		}

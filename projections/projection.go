@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,6 +22,8 @@ type Projection struct {
 	buffer      int
 	lastValues  bool
 	checkpoints Checkpoints
+	signer      ed25519.PrivateKey // nil: checkpoints aren't signed
+	damaged     []uint64           // checkpoints that Restore found unreadable
 	current     atomic.Pointer[Snapshot]
 	past        past
 	retained    retained
@@ -30,8 +33,9 @@ type Projection struct {
 	forgetAt uint64 // the position from which to forget tombstones, VOLATILE only
 
 	mu       sync.Mutex
-	changes  []Change      // the last ones, in order; bounded by 2×buffer
-	from     uint64        // every change after this position is in changes
+	changes  []Change // the last ones, in order; bounded by 2×buffer
+	from     uint64   // every change after this position is in changes
+	recent   recent
 	advanced chan struct{} // closed and replaced at each publication
 	waiters  waiters
 	err      error // why folding stopped
@@ -70,7 +74,9 @@ func New(log bus.Log, options ...Option) *Projection {
 	for _, o := range options {
 		o(p)
 	}
-	p.current.Store(&Snapshot{p.state.freeze()})
+	s := &Snapshot{p.state.freeze()}
+	p.recent.add(s, 0)
+	p.current.Store(s)
 	return p
 }
 
@@ -154,6 +160,9 @@ func (p *Projection) fold(batch []*events.Event) {
 		p.from = p.changes[drop-1].Event.Sequence
 		p.changes = append(make([]Change, 0, 2*p.buffer+512), p.changes[drop:]...)
 	}
+	if !p.lastValues {
+		p.recent.add(snapshot, p.from)
+	}
 	p.current.Store(snapshot)
 	close(p.advanced)
 	p.advanced = make(chan struct{})
@@ -166,6 +175,7 @@ func (p *Projection) begin(s *Snapshot) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changes, p.from = nil, s.Position()
+	p.recent.add(s, p.from)
 	p.current.Store(s)
 }
 

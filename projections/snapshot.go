@@ -22,6 +22,10 @@ func (s *Snapshot) Time() time.Time { return s.s.time }
 // Voids counts the void events folded so far.
 func (s *Snapshot) Voids() uint64 { return s.s.voids }
 
+// Chain is the running hash over all events folded, void ones included:
+// whoever folded the same log to this position has the same.
+func (s *Snapshot) Chain() events.Chain { return s.s.chain }
+
 // Epoch is the sequence of a component's newest leadership, 0 if there was none.
 func (s *Snapshot) Epoch(component string) uint64 { return s.s.epochs[component] }
 

@@ -18,6 +18,8 @@ type state struct {
 	last     string    // ce-id of the last event folded: tells one log from another
 	time     time.Time // ce-time of that event
 	voids    uint64
+	chain    events.Chain      // over every event after chained
+	chained  uint64            // 0, but where the fold began with a checkpoint without a chain
 	first    uint64            // the log was trimmed below it: no subject's last sequence is older
 	epochs   map[string]uint64 // by component: the sequence of its newest leadership; copied on write
 
@@ -48,6 +50,12 @@ type Change struct {
 
 // apply folds one event.
 func (s *state) apply(e *events.Event) Change {
+	s.chain = s.chain.Next(e.Digest())
+	return s.applyUnchained(e)
+}
+
+// applyUnchained is apply for who keeps the chain himself.
+func (s *state) applyUnchained(e *events.Event) Change {
 	s.position, s.time, s.last = e.Sequence, e.Time, e.ID
 	if strings.IndexByte(e.Key.Namespace, '/') >= 0 { // it could pass for another object's table key
 		s.voids++
@@ -169,6 +177,7 @@ func (s *state) freeze() *state {
 	}
 	return &state{
 		position: s.position, last: s.last, time: s.time, voids: s.voids, first: s.first,
+		chain: s.chain, chained: s.chained,
 		epochs: s.epochs, slots: s.slots, tables: s.frozen, uids: s.uidsAs,
 	}
 }
