@@ -13,11 +13,11 @@ import (
 
 // Difference is what differs between two positions of the log.
 type Difference struct {
-	From     uint64    `json:"from"`
-	FromTime time.Time `json:"fromTime"` // of the last event then
-	To       uint64    `json:"to"`
-	ToTime   time.Time `json:"toTime"`
-	Objects []Different `json:"objects"` // by group, resource, namespace and name
+	From     uint64      `json:"from"`
+	FromTime time.Time   `json:"fromTime"` // of the last event then
+	To       uint64      `json:"to"`
+	ToTime   time.Time   `json:"toTime"`
+	Objects  []Different `json:"objects"` // by group, resource, namespace and name
 }
 
 // Different is one object that differs.

@@ -21,13 +21,15 @@ type Undo struct {
 	To uint64 `json:"to"`
 	// Undoes is the newest step that is undone by it.
 	Undoes uint64 `json:"undoes"`
-	// Version is the resourceVersion that the object is at; "" if it is gone and
-	// will be created again.
-	Version string  `json:"version,omitempty"`
-	Fields  []Field `json:"fields,omitempty"` // what will change, of an object that is there
-	Words   string  `json:"words"`            // the version in a few words
+	// Version is what the object is at: what doing it is to name as resourceVersion.
+	Version string `json:"version"`
+	// Gone: it was deleted, and will be created again.
+	Gone   bool    `json:"gone,omitempty"`
+	Fields []Field `json:"fields,omitempty"` // what will change, of an object that is there
+	Words  string  `json:"words"`            // the version in a few words
 
 	earlier, present *events.Object
+	changed          uint64 // the newest step that changed more than status
 }
 
 // PlanUndo plans to bring back the version at a position; 0 means the one before
@@ -44,7 +46,14 @@ func (l *Life) PlanUndo(to uint64) (*Undo, error) {
 		return nil, err
 	}
 	u := &Undo{Object: l.Object, To: target.Sequence, Undoes: undoes.Sequence, Words: undoWords(target), earlier: target.after, present: last.after}
+	for i := range l.Steps {
+		if s := &l.Steps[i]; s.Void == "" && (intends(s) || !s.before.Exists() || !s.after.Exists() || s.Type == events.Deleting) {
+			u.changed = s.Sequence
+		}
+	}
 	if !last.after.Exists() {
+		u.Version = number(last.Sequence)
+		u.Gone = true
 		return u, nil
 	}
 	u.Version = last.after.Meta().GetResourceVersion()
@@ -108,6 +117,15 @@ func (l *Life) undoTarget(to uint64, last *Step) (target, undoes *Step, err erro
 		}
 	}
 	return nil, nil, fmt.Errorf("undo %s: nobody outside changed it in the history, which begins at %d: %w", l.Object.Key(), l.Begins, events.ErrInvalid)
+}
+
+// ChangedSince is the newest event after a version that changed more of the
+// object than its status, 0 if there is none.
+func (u *Undo) ChangedSince(version uint64) uint64 {
+	if u.changed > version {
+		return u.changed
+	}
+	return 0
 }
 
 // Earlier is the version that comes back.

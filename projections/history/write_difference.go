@@ -112,7 +112,7 @@ func (p *page) different(o *Different) {
 func (u *Undo) Write(w io.Writer, style Style) error {
 	p := &page{Style: style}
 	key := u.Object.Key().String()
-	if u.Version == "" {
+	if u.Gone {
 		p.line("%s", p.in(bold, fmt.Sprintf("%s is gone: it will be created again as it was at #%d", key, u.To)))
 		if u.Words != "" {
 			p.line("  %s %s", p.in(green, "+"), u.Words)
