@@ -24,6 +24,8 @@ import (
 	controlplaneapiserver "k8s.io/kubernetes/pkg/controlplane/apiserver"
 	generatedopenapi "k8s.io/kubernetes/pkg/generated/openapi"
 	"k8s.io/kubernetes/pkg/kubeapiserver"
+
+	"github.com/reckon-project/reckon/gateway/history"
 )
 
 // shared is what the three servers of the chain (Kubernetes, custom resources,
@@ -108,6 +110,7 @@ func (s *Server) newShared(ctx context.Context, o options.CompletedOptions) (*sh
 	if err := o.Audit.ApplyTo(c); err != nil {
 		return nil, fmt.Errorf("set up auditing: %w", err)
 	}
+	c.RequestInfoResolver = history.Resolver{Next: genericapiserver.NewRequestInfoResolver(c)}
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		return withOrigin(genericapiserver.DefaultBuildHandlerChain(api, c))

@@ -103,6 +103,7 @@ func (s *Server) assemble(ctx context.Context) error {
 		return fmt.Errorf("gateway: %w", err)
 	}
 	s.aggregator.GenericAPIServer.ShutdownTimeout = o.StopTimeout
+	s.mountHistory()
 	return nil
 }
 

@@ -25,7 +25,7 @@ import (
 // Options is what the answers are made from.
 type Options struct {
 	Reader     *past.Reader
-	Authorizer authorizer.Authorizer
+	Authorizer authorizer.UnconditionalAuthorizer
 	// Sealer gives the sealer of a resource's values, nil for none: an undo opens
 	// what it brings back.
 	Sealer func(schema.GroupResource) store.Sealer
