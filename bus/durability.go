@@ -1,6 +1,9 @@
 package bus
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Durability is who makes stored events durable. The server that embeds NATS
 // gives its connections one that groups syncs; Delegated is for servers that
@@ -11,6 +14,26 @@ type Durability interface {
 	Await(stream string, sequence uint64, done func(error))
 	// SyncAll makes everything stored so far durable, blobs too.
 	SyncAll(ctx context.Context) error
+}
+
+// Local is the durability of the only server there is, in the same process: what
+// it knows needs no question over NATS. All of it may be declined.
+type Local interface {
+	Durability
+	// Range gives the first sequence kept and the last stored, as of now; last
+	// need not be durable. An empty stream has first = last+1.
+	Range(stream string) (first, last uint64, ok bool)
+	// ReadBlocks yields the messages from sequence from to last, without a gap,
+	// straight from the stream's files, and ends early where it can't go on.
+	ReadBlocks(ctx context.Context, stream string, from, last uint64, yield func(Stored) bool)
+}
+
+// Stored is a message as it is stored. Its bytes are the caller's until it
+// asks for the next one.
+type Stored struct {
+	Sequence              uint64
+	Time                  time.Time
+	Subject, Header, Data []byte
 }
 
 // Delegated is the durability of a replicated or external bus: its servers sync

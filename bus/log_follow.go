@@ -3,6 +3,7 @@ package bus
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"sync"
 
@@ -17,8 +18,9 @@ const (
 	maxBuffered  = 2 * pullMessages
 )
 
-// follower reads one stream through an ordered consumer. NATS' client makes a
-// new consumer after a gap or a reconnect; follower drops what it has seen.
+// follower reads one stream: first what is far behind from its files, if they
+// are at hand (log_catchup.go), then through an ordered consumer. NATS' client
+// makes a new consumer after a gap or a reconnect; follower drops what it has seen.
 type follower struct {
 	log     *natsLog
 	from    uint64
@@ -37,6 +39,9 @@ type follower struct {
 func (f *follower) run(ctx context.Context) iter.Seq2[[]*events.Event, error] {
 	return func(yield func([]*events.Event, error) bool) {
 		l := f.log
+		if !f.catchUp(ctx, yield) || f.end > 0 && f.from > f.end {
+			return
+		}
 		f.filled, f.drained = make(chan struct{}, 1), make(chan struct{}, 1)
 		f.last = f.from - 1
 		ctx, cancel := context.WithCancel(ctx)
@@ -102,6 +107,13 @@ func (f *follower) take(ctx context.Context, m jetstream.Msg) {
 	f.mu.Lock()
 	if seq <= f.last || f.finished || f.err != nil {
 		f.mu.Unlock()
+		return
+	}
+	// Nothing is deleted within LOG: what lies between was trimmed.
+	if len(f.filters) == 0 && f.log.stream == StreamLog && seq != f.last+1 {
+		f.err = fmt.Errorf("follow after %d: the log begins at %d by now: %w", f.last, seq, events.ErrGone)
+		f.mu.Unlock()
+		signal(f.filled)
 		return
 	}
 	f.last = seq

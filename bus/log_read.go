@@ -45,21 +45,46 @@ func (l *natsLog) Get(ctx context.Context, sequence uint64) (*events.Event, erro
 }
 
 func (l *natsLog) Range(ctx context.Context) (first, last uint64, err error) {
-	gctx, done := l.c.guardAPI(ctx, l.stream)
-	defer done()
-	s, err := l.c.js.Stream(gctx, l.stream)
-	if err != nil {
-		return 0, 0, unavailable("range of "+l.stream, cause(gctx, err))
+	if err := ctx.Err(); err != nil {
+		return 0, 0, err
 	}
-	state := s.CachedInfo().State
-	first, last = state.FirstSeq, state.LastSeq
-	if state.Msgs == 0 {
-		first = last + 1
+	known := false
+	if local := l.local(); local != nil {
+		first, last, known = local.Range(l.stream)
+	}
+	if !known {
+		if first, last, err = l.askRange(ctx); err != nil {
+			return 0, 0, unavailable("range of "+l.stream, err)
+		}
 	}
 	if err := await(ctx, l.c.durability, l.stream, last); err != nil {
 		return 0, 0, unavailable("range of "+l.stream, err)
 	}
 	return first, last, nil
+}
+
+func (l *natsLog) askRange(ctx context.Context) (first, last uint64, err error) {
+	gctx, done := l.c.guardAPI(ctx, l.stream)
+	defer done()
+	s, err := l.c.js.Stream(gctx, l.stream)
+	if err != nil {
+		return 0, 0, cause(gctx, err)
+	}
+	state := s.CachedInfo().State
+	if state.Msgs == 0 {
+		return state.LastSeq + 1, state.LastSeq, nil
+	}
+	return state.FirstSeq, state.LastSeq, nil
+}
+
+// local is the server in this process, if it is the only one and this identity
+// may read everything.
+func (l *natsLog) local() Local {
+	if l.c.restricted() {
+		return nil
+	}
+	local, _ := l.c.durability.(Local)
+	return local
 }
 
 func (l *natsLog) Trim(ctx context.Context, before uint64) error {

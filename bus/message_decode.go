@@ -34,13 +34,13 @@ func decode(subject string, header nats.Header, data []byte, sequence uint64, st
 			e.ID = id[0]
 		}
 	}
-	e.Sequence, e.Stored = sequence, stored
+	e.Sequence, e.Stored = sequence, stored.UTC()
 	return e, nil
 }
 
 func expired(subject string, sequence uint64, stored time.Time) *events.Event {
 	e := &events.Event{
-		Sequence: sequence, Stored: stored, Time: stored, ID: fmt.Sprintf("expired-%d", sequence),
+		Sequence: sequence, Stored: stored.UTC(), Time: stored.UTC(), ID: fmt.Sprintf("expired-%d", sequence),
 		Source: "bus", Type: events.Deleted, Actor: "expiry", Prefix: events.PrefixVolatile,
 	}
 	if s, err := events.ParseSubject(subject); err == nil {

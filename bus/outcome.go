@@ -2,7 +2,6 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -159,63 +158,4 @@ func (l *natsLog) find(ctx context.Context, f *inflight) (seq, last uint64, err 
 		}
 	}
 	return 0, last, nil
-}
-
-// rawMessage is a stored message as the stream's leader gives it.
-type rawMessage struct {
-	Subject  string
-	Sequence uint64
-	Time     time.Time
-	Header   nats.Header
-	Data     []byte
-}
-
-const errNoMessageFound = 10037
-
-// get asks the stream's leader for one message. (Direct reads may be answered
-// by a replica that is behind.)
-func (l *natsLog) get(ctx context.Context, query MessageQuery) (rawMessage, error) {
-	body, err := json.Marshal(query)
-	if err != nil {
-		return rawMessage{}, err
-	}
-	subject := "$JS.API.STREAM.MSG.GET." + l.stream
-	if l.c.restricted() {
-		subject = ReadSubject(l.c.identity, "get."+l.stream)
-	}
-	gctx, done := l.c.guard(ctx, func(s string) bool { return s == subject })
-	defer done()
-	m, err := l.c.nc.RequestWithContext(gctx, subject, body)
-	if err != nil {
-		return rawMessage{}, unavailable("read from "+l.stream, cause(gctx, err))
-	}
-	if text := m.Header.Get(errorHeader); text != "" {
-		return rawMessage{}, unavailable("read from "+l.stream, errors.New(text))
-	}
-	var answer struct {
-		Error   *apiError `json:"error"`
-		Message struct {
-			Subject string    `json:"subject"`
-			Seq     uint64    `json:"seq"`
-			Header  []byte    `json:"hdrs"`
-			Data    []byte    `json:"data"`
-			Time    time.Time `json:"time"`
-		} `json:"message"`
-	}
-	if err := json.Unmarshal(m.Data, &answer); err != nil {
-		return rawMessage{}, fmt.Errorf("read from %s: %w", l.stream, err)
-	}
-	if e := answer.Error; e != nil {
-		if e.ErrCode == errNoMessageFound {
-			return rawMessage{}, fmt.Errorf("read from %s: %w", l.stream, events.ErrNotFound)
-		}
-		return rawMessage{}, unavailable("read from "+l.stream, e)
-	}
-	raw := rawMessage{Subject: answer.Message.Subject, Sequence: answer.Message.Seq, Time: answer.Message.Time, Data: answer.Message.Data}
-	if len(answer.Message.Header) > 0 {
-		if raw.Header, err = nats.DecodeHeadersMsg(answer.Message.Header); err != nil {
-			return rawMessage{}, fmt.Errorf("read sequence %d from %s: %w", raw.Sequence, l.stream, err)
-		}
-	}
-	return raw, nil
 }

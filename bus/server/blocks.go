@@ -2,13 +2,7 @@ package server
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,6 +11,7 @@ import (
 // message to the newest block before it acknowledges; blocks are numbered, and a
 // full one is followed by the next number.
 type blocks struct {
+	stream string
 	dir    string // .../streams/<stream>/msgs
 	newest int    // number of the newest block as of the last sync
 }
@@ -50,18 +45,14 @@ func (b *blocks) sync() error {
 
 // syncAll syncs all blocks from the newest known on, and the folder.
 func (b *blocks) syncAll() error {
-	entries, err := os.ReadDir(b.dir)
+	numbers, err := b.numbers()
 	if err != nil {
-		return fmt.Errorf("list the blocks of the log: %w", err)
+		return err
 	}
-	var numbers []int
-	for _, e := range entries {
-		if n, err := strconv.Atoi(strings.TrimSuffix(e.Name(), ".blk")); err == nil && n >= b.newest {
-			numbers = append(numbers, n)
-		}
-	}
-	slices.Sort(numbers)
 	for _, n := range numbers {
+		if n < b.newest {
+			continue
+		}
 		if err := b.syncBlock(n); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -71,7 +62,7 @@ func (b *blocks) syncAll() error {
 }
 
 func (b *blocks) syncBlock(n int) error {
-	return withFile(filepath.Join(b.dir, strconv.Itoa(n)+".blk"), unix.Fdatasync)
+	return withFile(b.path(n), unix.Fdatasync)
 }
 
 func syncFolder(dir string) error { return withFile(dir, unix.Fsync) }

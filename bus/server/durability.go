@@ -3,9 +3,12 @@ package server
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/reckon-project/reckon/bus"
@@ -14,8 +17,10 @@ import (
 
 // durability is the single server's: a committer for each stream on disk.
 type durability struct {
+	nats       *server.Server
 	dir        string
 	fast       bool
+	log        *blocks
 	committers map[string]*committer
 }
 
@@ -35,6 +40,33 @@ func (d *durability) SyncAll(context.Context) error {
 	return syncFileSystem(d.dir)
 }
 
+// Range asks the server's monitoring, which reads the stream's counters.
+func (d *durability) Range(stream string) (first, last uint64, ok bool) {
+	account, err := d.nats.JszAccount(&server.JSzOptions{Account: server.DEFAULT_GLOBAL_ACCOUNT, Streams: true})
+	if err != nil {
+		return 0, 0, false
+	}
+	for _, s := range account.Streams {
+		if s.Name == stream {
+			if s.State.Msgs == 0 {
+				return s.State.LastSeq + 1, s.State.LastSeq, true
+			}
+			return s.State.FirstSeq, s.State.LastSeq, true
+		}
+	}
+	return 0, 0, false
+}
+
+// ReadBlocks reads LOG only: in VOLATILE any message may have been replaced.
+func (d *durability) ReadBlocks(ctx context.Context, stream string, from, last uint64, yield func(bus.Stored) bool) {
+	if stream != bus.StreamLog {
+		return
+	}
+	if err := d.log.read(ctx, from, last, yield); err != nil && !errors.Is(err, errBlocks) && ctx.Err() == nil {
+		slog.Debug("read the log's files; JetStream is asked instead", "error", err)
+	}
+}
+
 func (d *durability) close() error {
 	var first error
 	for _, c := range d.committers {
@@ -48,7 +80,7 @@ func (d *durability) close() error {
 // openDurability makes what a run before this one left durable, and checks
 // that nothing is missing of what it had acknowledged.
 func (s *Server) openDurability(ctx context.Context, js jetstream.JetStream) (*durability, error) {
-	d := &durability{dir: s.store, fast: s.options.Durability == Fast, committers: map[string]*committer{}}
+	d := &durability{nats: s.nats, dir: s.store, fast: s.options.Durability == Fast, committers: map[string]*committer{}}
 	if err := syncFileSystem(s.store); err != nil {
 		return nil, fmt.Errorf("make the log durable: %w", err)
 	}
@@ -70,9 +102,12 @@ func (s *Server) openDurability(ctx context.Context, js jetstream.JetStream) (*d
 			m.close() //nolint:errcheck // the error below says more
 			return nil, fmt.Errorf("%w: %d events are missing within %s (%d to %d): the disk lost data; restore a backup", events.ErrUnavailable, state.NumDeleted, name, state.FirstSeq, state.LastSeq)
 		}
-		b := &blocks{dir: filepath.Join(s.store, "jetstream", "$G", "streams", name, "msgs")}
+		b := &blocks{stream: name, dir: filepath.Join(s.store, "jetstream", "$G", "streams", name, "msgs")}
 		if err := b.syncAll(); err != nil {
 			return nil, err
+		}
+		if name == bus.StreamLog {
+			d.log = &blocks{stream: name, dir: b.dir}
 		}
 		d.committers[name] = newCommitter(name, b.sync, m, state.LastSeq, s.options.OnSyncFailure)
 		if err := m.write(state.LastSeq); err != nil {
