@@ -40,6 +40,15 @@ type Chain struct {
 	End   string `json:"end"`
 }
 
+// after is the running hash at the segment's end, where it is known.
+func (m *Manifest) after() (c events.Chain, ok bool) {
+	if m.Chain == nil {
+		return c, false
+	}
+	n, err := hex.Decode(c[:], []byte(m.Chain.End[:min(len(m.Chain.End), 2*len(c))]))
+	return c, err == nil && n == len(c)
+}
+
 // frame is one entry of the index.
 type frame struct {
 	Offset  int64             `json:"offset"` // of the frame's header in the file

@@ -47,7 +47,14 @@ func (l *Log) Move(ctx context.Context, before uint64) error {
 
 // put archives one span of the stream.
 func (l *Log) put(ctx context.Context, x Span) error {
-	_, err := l.store.put(ctx, x, func(z *Writer) error {
+	chain, known, err := l.store.chainBefore(ctx, x.First)
+	if err != nil {
+		return err
+	}
+	_, err = l.store.put(ctx, x, func(z *Writer) error {
+		if known {
+			z.Continue(chain)
+		}
 		for e, err := range l.Log.Read(ctx, x.First) {
 			if err != nil {
 				return err

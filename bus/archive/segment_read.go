@@ -19,6 +19,9 @@ type Reader struct {
 	name  string
 	r     *bufio.Reader
 	index *index // the footer, once it was met
+	// The manifest, which says where the running hash begins, comes last: so the
+	// events' digests are kept until then, 32 bytes each.
+	digests []events.Digest
 }
 
 // NewReader reads the segment r; name is what errors call it. What isn't a
@@ -56,8 +59,13 @@ func (s *Reader) Frames() iter.Seq2[[]*events.Event, error] {
 			} else if err != nil {
 				yield(nil, err)
 				return
-			} else if !yield(news, nil) {
-				return
+			} else {
+				for _, e := range news {
+					s.digests = append(s.digests, e.Digest())
+				}
+				if !yield(news, nil) {
+					return
+				}
 			}
 			f.Offset = offset
 			offset += f.Length
@@ -157,6 +165,27 @@ func (s *Reader) compare(read []frame) error {
 		if want := &s.index.Frames[i]; !read[i].same(want) || read[i].Offset != want.Offset {
 			return fmt.Errorf("frame %d is not the one of the manifest", i)
 		}
+	}
+	return s.compareChain()
+}
+
+// compareChain folds the events' digests and compares with what the manifest
+// says about the running hash.
+func (s *Reader) compareChain() error {
+	if s.index.Chain == nil {
+		return nil
+	}
+	begin := Manifest{Chain: &Chain{End: s.index.Chain.Begin}}
+	chain, ok := begin.after()
+	end, ok2 := s.index.after()
+	if !ok || !ok2 {
+		return errors.New("its manifest's chain is malformed")
+	}
+	for _, d := range s.digests {
+		chain = chain.Next(d)
+	}
+	if chain != end {
+		return errors.New("its events don't give the running hash that the manifest says")
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package archive_test
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os/exec"
@@ -43,6 +44,7 @@ func segment(t testing.TB, list []*events.Event) ([]byte, archive.Manifest) {
 	t.Helper()
 	var b bytes.Buffer
 	w := archive.NewWriter(&b)
+	w.Continue(events.Chain{7})
 	for _, e := range list {
 		if err := w.Add(e); err != nil {
 			t.Fatal(err)
@@ -83,6 +85,13 @@ func TestSegmentComesBackAsItWas(t *testing.T) {
 	}
 	if !reflect.DeepEqual(m, wrote) || m.First != 41 || m.Last != 41+3455 || m.Count != 3456 || !m.Begin.Equal(list[0].Stored) || !m.End.Equal(list[3455].Stored) {
 		t.Errorf("manifest %+v", m)
+	}
+	chain := events.Chain{7}
+	for _, e := range list {
+		chain = chain.Next(e.Digest())
+	}
+	if m.Chain == nil || m.Chain.End != hex.EncodeToString(chain[:]) {
+		t.Errorf("the chain is %+v, want it to end with %x", m.Chain, chain)
 	}
 	again, _ := segment(t, list)
 	if !bytes.Equal(again, data) {

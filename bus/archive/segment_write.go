@@ -19,6 +19,7 @@ type Writer struct {
 	open    frame
 	keys    keySet
 	before  place
+	chain   *events.Chain // after the last event
 	err     error
 }
 
@@ -60,14 +61,21 @@ func (z *Writer) Add(e *events.Event) error {
 	}
 	z.index.Last, z.index.End = e.Sequence, stored
 	z.index.Count++
+	if z.chain != nil {
+		*z.chain = z.chain.Next(e.Digest())
+	}
 	if z.open.Count == frameEvents || len(z.content) >= frameContent {
 		z.flush()
 	}
 	return z.err
 }
 
-// SetChain says what the running hash is at both ends.
-func (z *Writer) SetChain(c Chain) { z.index.Chain = &c }
+// Continue says what the running hash over the log is before the first event
+// (zero before the log's first). With it the manifest says so for both ends.
+func (z *Writer) Continue(c events.Chain) {
+	z.index.Chain = &Chain{Begin: hex.EncodeToString(c[:])}
+	z.chain = &c
+}
 
 func (z *Writer) flush() {
 	if len(z.content) == 0 {
@@ -88,6 +96,9 @@ func (z *Writer) Close() (Manifest, error) {
 	z.flush()
 	if z.err == nil && z.index.Count == 0 {
 		z.err = fmt.Errorf("%w: a segment needs an event", events.ErrInvalid)
+	}
+	if z.chain != nil {
+		z.index.Chain.End = hex.EncodeToString(z.chain[:])
 	}
 	sums := sha256.New()
 	for i := range z.index.Frames {

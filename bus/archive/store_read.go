@@ -266,3 +266,30 @@ func (s *Store) readBack(ctx context.Context, x Span, want Manifest) error {
 	}
 	return nil
 }
+
+// chainBefore is the running hash before an event, where it is known: at the
+// log's beginning, and behind a segment that knows its own.
+func (s *Store) chainBefore(ctx context.Context, sequence uint64) (c events.Chain, known bool, err error) {
+	if sequence == 1 {
+		return c, true, nil
+	}
+	spans, err := s.Spans(ctx, true)
+	if err != nil {
+		return c, false, err
+	}
+	for _, x := range spans {
+		if x.Last+1 != sequence {
+			continue
+		}
+		i, err := s.index(ctx, x)
+		if d := (*Damaged)(nil); errors.As(err, &d) {
+			return c, false, nil // the damage is told to who reads the segment
+		}
+		if err != nil {
+			return c, false, err
+		}
+		c, known = i.after()
+		return c, known, nil
+	}
+	return c, false, nil
+}
