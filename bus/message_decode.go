@@ -13,6 +13,10 @@ import (
 // markerReason is set by JetStream on the marker it leaves when a message expires.
 const markerReason = "Nats-Marker-Reason"
 
+// HeaderStored is when a message that was imported from another log was stored
+// there: its event's Stored.
+const HeaderStored = "Reckon-Stored"
+
 // decode makes the event of a stored message. What isn't an event comes back
 // with an empty Type, its Key from the subject where that can be read and the
 // reason in Note, so that a fold voids it; only an event of a newer version of
@@ -32,6 +36,11 @@ func decode(subject string, header nats.Header, data []byte, sequence uint64, st
 		}
 		if id := header["ce-id"]; len(id) > 0 {
 			e.ID = id[0]
+		}
+	}
+	if text := header[HeaderStored]; len(text) > 0 {
+		if at, err := time.Parse(time.RFC3339Nano, text[0]); err == nil {
+			stored = at
 		}
 	}
 	e.Sequence, e.Stored = sequence, stored.UTC()
