@@ -1,6 +1,10 @@
 package controllers
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/reckon-project/reckon/events"
+)
 
 // because is what led to a reconcile: the newest events, and the trace of one of
 // them. Events about the object itself are kept longest and decide the trace: what
@@ -42,15 +46,12 @@ func (b because) and(after because) because {
 	return all
 }
 
-// newest is the event to look up where the trace isn't known, 0 if there is none.
-func (b because) newest() uint64 {
-	for i := len(b.events) - 1; i >= 0; i-- {
-		if b.own[i] {
-			return b.events[i]
-		}
+// under is the cause of what is written for object o: what led to the reconcile,
+// and before it, if none of that is about o itself, the newest decision about o. So
+// the way back to what a user wanted isn't lost where a node's failure led here.
+func (b because) under(o *events.Object) []uint64 {
+	if !o.Exists() || o.Decision == 0 || slices.Contains(b.own, true) || slices.Contains(b.events, o.Decision) {
+		return b.events
 	}
-	if len(b.events) == 0 {
-		return 0
-	}
-	return b.events[len(b.events)-1]
+	return append([]uint64{o.Decision}, b.events...)
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,8 +43,9 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 	result, err := t.decide(WithCall(ctx, began, state.failure), q.controller, k)
 	decided := t.Clock()
 	if err == nil && len(result.Intents) > 0 {
+		cause := state.because.under(t.Projection.Snapshot().Get(k))
 		env := envelope{
-			manager: q.controller.name, cause: state.because.events, traceparent: t.traceOf(ctx, state.because),
+			manager: q.controller.name, cause: cause, traceparent: t.traceOf(ctx, state.because.traceparent, cause),
 			epoch: t.epoch, component: t.Component,
 		}
 		err = t.carryOut(ctx, q.controller, rt, result.Intents, env)
@@ -85,13 +87,13 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 
 // traceOf is the trace that a write belongs to: that of what it answers. At the
 // beginning of a leadership objects are seen without their events, so it is
-// looked up. What answers no event begins a trace of its own.
-func (t *term) traceOf(ctx context.Context, b because) string {
-	if b.traceparent != "" {
-		return b.traceparent
+// looked up. What answers nothing that is in a trace begins one of its own.
+func (t *term) traceOf(ctx context.Context, known string, cause []uint64) string {
+	if known != "" {
+		return known
 	}
-	if n := b.newest(); n != 0 {
-		if e, err := t.Bus.Log().Get(ctx, n); err == nil && e.Traceparent != "" {
+	for _, sequence := range slices.Backward(cause) {
+		if e, err := t.Bus.Log().Get(ctx, sequence); err == nil && e.Traceparent != "" {
 			return e.Traceparent
 		}
 	}

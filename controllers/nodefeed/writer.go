@@ -103,12 +103,12 @@ func (w *writer) write(m message) {
 		HeaderPosition: {strconv.FormatUint(m.position, 10)},
 		HeaderEpoch:    {strconv.FormatUint(w.epoch, 10)},
 	}
-	if m.traceparent != "" {
-		header[HeaderTraceparent] = []string{m.traceparent}
-	}
 	if m.object != nil {
 		if m.object.Decision != 0 {
 			header[HeaderCause] = []string{strconv.FormatUint(m.object.Decision, 10)}
+		}
+		if trace := w.traceOf(m); trace != "" {
+			header[HeaderTraceparent] = []string{trace}
 		}
 		data, err := w.encode(m.object.Value)
 		if err != nil {
@@ -130,6 +130,19 @@ func (w *writer) write(m message) {
 		}
 		retry.Stop()
 	}
+}
+
+// traceOf is the trace of a pod's newest decision. At the beginning of a leadership
+// pods are seen without their events, so it is looked up.
+func (w *writer) traceOf(m message) string {
+	if m.traceparent != "" || m.object.Decision == 0 || m.object.Key.Group != "" || m.object.Key.Resource != "pods" {
+		return m.traceparent
+	}
+	e, err := w.Bus.Log().Get(w.ctx, m.object.Decision)
+	if err != nil {
+		return "" // trimmed: what it began is long over
+	}
+	return e.Traceparent
 }
 
 // encode is the object as nodes get it: with its resourceVersion, opened, and

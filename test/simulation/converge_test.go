@@ -3,6 +3,7 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -99,15 +100,20 @@ func (c *checker) final() {
 			w.fail(err)
 		}
 	}
+	whole := history{}
 	for e, err := range w.memory.Log().Read(background, 1) {
 		if err != nil {
 			w.fail(err)
 			return
 		}
+		whole[e.Sequence] = e
 		if id, ok := w.acked[e.Sequence]; ok && id != e.ID {
 			w.fail(fmt.Errorf("event %d was acknowledged as %s and is %s", e.Sequence, id, e.ID))
 		}
 		delete(w.acked, e.Sequence)
+	}
+	if why := whole.untraced(); why != "" {
+		w.fail(errors.New(why))
 	}
 	for seq := range w.acked {
 		w.fail(fmt.Errorf("acknowledged event %d is lost", seq))

@@ -29,10 +29,12 @@
 //  5. Within 20 minutes after the last fault all deployments are as their spec
 //     says, no pod waits or is being deleted, no node has a taint, and exactly the
 //     pods that the log calls running run; and it stays so for a minute.
-//  6. Two runs give the same log: every event with its sequence, time, subject,
+//  6. From every container's start the causes lead back to what a user asked for,
+//     in the trace of one such event; everything a component decided is in a trace.
+//  7. Two runs give the same log: every event with its sequence, time, subject,
 //     headers and data, byte for byte, but for ids, causes and traces.
 //
-// On 6: ids are random in the components, so the network replaces them by numbers
+// On 7: ids are random in the components, so the network replaces them by numbers
 // in the order of storing. ce-cause, and ce-traceparent with it, are left out: a controller's worker may begin
 // between two events of one slice that concern its key, and then names only the
 // first. Steps make goroutines of different components independent of each
