@@ -3,6 +3,8 @@ package events
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
+	"fmt"
 	"sync"
 )
 
@@ -19,6 +21,22 @@ func (c Chain) Next(d Digest) Chain {
 	copy(both[:], c[:])
 	copy(both[sha256.Size:], d[:])
 	return sha256.Sum256(both[:])
+}
+
+func (c Chain) String() string { return hex.EncodeToString(c[:]) }
+
+// MarshalText writes a chain in hexadecimal.
+func (c Chain) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (c *Chain) UnmarshalText(text []byte) error {
+	if hex.DecodedLen(len(text)) != len(c) {
+		return fmt.Errorf("%w: %q is no chain", ErrInvalid, text)
+	}
+	if _, err := hex.Decode(c[:], text); err != nil {
+		return fmt.Errorf("%w: %q is no chain", ErrInvalid, text)
+	}
+	return nil
 }
 
 // canonicalVersion is the first byte of a canonical encoding.

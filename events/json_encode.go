@@ -9,8 +9,11 @@ import (
 	"slices"
 	"strconv"
 	"time"
+	"unicode/utf8"
 
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
 // encoder writes Go values as JSON, as encoding/json does, by their shapes.
@@ -151,6 +154,25 @@ func (e *encoder) mapping(sh *shape, v reflect.Value) error {
 }
 
 func (e *encoder) opaque(v reflect.Value) error {
+	switch o := addressable(v).Addr().Interface().(type) {
+	case *resource.Quantity:
+		data, err := o.MarshalJSON()
+		if err != nil {
+			return fmt.Errorf("%w: %v", ErrInvalid, err)
+		}
+		e.buf = append(e.buf, data...)
+		return nil
+	case *intstr.IntOrString:
+		if o.Type == intstr.Int {
+			e.buf = strconv.AppendInt(e.buf, int64(o.IntVal), 10)
+			return nil
+		}
+	case *metav1.FieldsV1:
+		if raw := o.GetRawBytes(); !e.patch && isPlainJSON(raw) {
+			e.buf = append(e.buf, raw...)
+			return nil
+		}
+	}
 	data, err := json.Marshal(addressable(v).Addr().Interface())
 	if err != nil {
 		return fmt.Errorf("%w: %v", ErrInvalid, err)
@@ -199,4 +221,15 @@ func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	b = append(b, s...)
 	return append(b, '"')
+}
+
+// isPlainJSON: JSON that encoding/json would write as it is, without blanks and
+// without characters that it escapes.
+func isPlainJSON(raw []byte) bool {
+	for _, c := range raw {
+		if c <= ' ' || c >= utf8.RuneSelf || c == '<' || c == '>' || c == '&' {
+			return false
+		}
+	}
+	return len(raw) > 0
 }

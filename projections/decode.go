@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -66,8 +65,8 @@ func (d *decoder) state(ctx context.Context) (*state, error) {
 	if h.Epochs != nil {
 		s.epochs = h.Epochs
 	}
-	if err := h.readChain(s); err != nil {
-		return nil, err
+	if s.chained = h.Position; h.Chain != nil { // format 1 had none: it begins here
+		s.chain, s.chained = *h.Chain, h.Chained
 	}
 	workers, ctx := errgroup.WithContext(ctx)
 	workers.SetLimit(runtime.GOMAXPROCS(0))
@@ -94,21 +93,6 @@ func (d *decoder) state(ctx context.Context) (*state, error) {
 		}
 	}
 	return s, nil
-}
-
-// readChain sets the chain; one without it (format 1) begins there.
-func (h *encodedHeader) readChain(s *state) error {
-	if h.Chain == "" {
-		s.chained = h.Position
-		return nil
-	}
-	chain, err := hex.DecodeString(h.Chain)
-	if err != nil || len(chain) != len(s.chain) {
-		return fmt.Errorf("%w: header: %q is no chain", events.ErrInvalid, h.Chain)
-	}
-	copy(s.chain[:], chain)
-	s.chained = h.Chained
-	return nil
 }
 
 // load adds a decoded object; they come in order of their keys.

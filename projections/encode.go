@@ -3,7 +3,6 @@ package projections
 import (
 	"bufio"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -37,7 +36,7 @@ type encodedHeader struct {
 	Time     time.Time         `json:"time"`
 	Voids    uint64            `json:"voids"`
 	First    uint64            `json:"first,omitempty"`
-	Chain    string            `json:"chain,omitempty"`   // hex
+	Chain    *events.Chain     `json:"chain,omitempty"`
 	Chained  uint64            `json:"chained,omitempty"` // the position that the chain begins after
 	Epochs   map[string]uint64 `json:"epochs,omitempty"`
 	Tables   int               `json:"tables"`
@@ -51,7 +50,7 @@ func (s *Snapshot) Encode(w io.Writer) error {
 	header, err := json.Marshal(encodedHeader{
 		Format: FormatVersion, Position: s.s.position, Last: s.s.last, Time: s.s.time.UTC(),
 		Voids: s.s.voids, First: s.s.first,
-		Chain: hex.EncodeToString(s.s.chain[:]), Chained: s.s.chained, Epochs: s.s.epochs, Tables: len(tables),
+		Chain: &s.s.chain, Chained: s.s.chained, Epochs: s.s.epochs, Tables: len(tables),
 	})
 	if err != nil {
 		return fmt.Errorf("encode state at %d: %w", s.s.position, err)
