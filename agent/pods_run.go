@@ -53,7 +53,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.host = &pod.Host{
 		Node: a.o.Node, Runtime: a.runtime, Objects: a.store, Reports: a.reporter, Clock: a.clock, Log: a.log,
 		DNS: pod.DNS{Servers: a.o.ClusterDNS, Domain: a.o.ClusterDomain}, HostIPs: a.node.ips, Allocatable: a.node.allocatable,
-		OldRuntime: isOld(status), Settle: a.o.Settle,
+		OldRuntime: isOld(status), Settle: a.o.Settle, Pretended: a.o.Runtime != nil,
 	}
 	if a.o.Runtime != nil {
 		a.host.Volumes = noVolumes{}

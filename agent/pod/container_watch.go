@@ -76,6 +76,9 @@ func (w *Worker) probe(ctx context.Context, c *container, kind probeKind, spec *
 		w.note("ProbeWarning", err.Error())
 		return
 	}
+	if w.host.Pretended {
+		check = func(context.Context) error { return nil }
+	}
 	name, id, after := c.spec.Name, c.current.Id, nanos(c.current.StartedAt)
 	send := func(r probeResult) {
 		r.container, r.id, r.kind = name, id, kind

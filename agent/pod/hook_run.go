@@ -23,6 +23,7 @@ func (w *Worker) hook(ctx context.Context, c *container, h *v1.LifecycleHandler)
 		if code != 0 {
 			return fmt.Errorf("command %q exited with %d: %s", h.Exec.Command, code, output)
 		}
+	case h.HTTPGet != nil && w.host.Pretended:
 	case h.HTTPGet != nil:
 		return probe.Get(ctx, h.HTTPGet, w.target(c))
 	case h.Sleep != nil:

@@ -33,6 +33,9 @@ type Host struct {
 	RemoveCgroup func(ctx context.Context, path string) error
 	// OldRuntime says that the runtime ignores user namespaces: pods that ask for one are refused.
 	OldRuntime bool
+	// Pretended says that containers are: no probe and no hook leaves this process,
+	// and all succeed.
+	Pretended bool
 	// Settle is how long a report that nobody waits for may wait for the next one (0: 1 s).
 	Settle time.Duration
 }

@@ -63,8 +63,12 @@ func tell(t *testing.T, p *v1.Pod, while time.Duration, then func(*pod.Worker)) 
 // run runs a pod for a while, and for a minute more after then.
 func run(t *testing.T, out pod.Reporter, p *v1.Pod, origin feed.Origin, while time.Duration, then func(*pod.Worker)) {
 	t.Helper()
-	runtime := hollow.NewRuntime(clock.RealClock{}, 0, 100*time.Millisecond)
-	w := pod.New(&pod.Host{Node: "n1", Runtime: runtime, Volumes: nothing{}, Objects: nothing{}, Reports: out,
+	runOn(t, hollow.NewRuntime(clock.RealClock{}, 0, 100*time.Millisecond), out, p, origin, while, then)
+}
+
+func runOn(t *testing.T, runtime *hollow.Runtime, out pod.Reporter, p *v1.Pod, origin feed.Origin, while time.Duration, then func(*pod.Worker)) {
+	t.Helper()
+	w := pod.New(&pod.Host{Node: "n1", Runtime: runtime, Pretended: true, Volumes: nothing{}, Objects: nothing{}, Reports: out,
 		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), HostIPs: []string{"192.0.2.1"}}, p, origin)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
