@@ -177,18 +177,28 @@ func (c *comparer) one(sh *shape, v reflect.Value, grows bool, add func(any)) {
 			c.within(name, func() { c.one(sh.elem, entries[name], grows, add) })
 		}
 	case sh.sort == sortStruct && grows:
+		before, some := len(c.out), false
 		for _, i := range sh.sorted {
 			f := &sh.fields[i]
 			fv := f.of(v)
-			if len(c.at) == 1 && c.at[0] == "metadata" && bookkeeping(f.name) || f.absent(fv) || f.shape.isNull(fv) {
+			if len(c.at) == 1 && c.at[0] == "metadata" && bookkeeping(f.name) || f.absent(fv) {
 				continue
 			}
-			c.within(f.name, func() { c.one(f.shape, fv, growsAny(f.name), add) })
+			some = true
+			if !f.shape.isNull(fv) {
+				c.within(f.name, func() { c.one(f.shape, fv, growsAny(f.name), add) })
+			}
+		}
+		if some && len(c.out) == before { // nothing but nulls
+			c.add(map[string]any{}, map[string]any{})
 		}
 	case (sh.sort == sortMap || sh.sort == sortStringMap) && grows && !sh.isNull(v):
-		entries := keyed(v)
+		before, entries := len(c.out), keyed(v)
 		for _, name := range slices.Sorted(maps.Keys(entries)) {
 			c.within(name, func() { c.one(sh.elem, entries[name], growsAny(name), add) })
+		}
+		if len(entries) > 0 && len(c.out) == before { // nothing but nulls
+			c.add(map[string]any{}, map[string]any{})
 		}
 	case sh.sort == sortStruct, (sh.sort == sortMap || sh.sort == sortStringMap) && !sh.isNull(v):
 		add(map[string]any{})
