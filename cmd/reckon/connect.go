@@ -29,7 +29,15 @@ func connect(cmd *cobra.Command) (bus.Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.connect(cmd.Context(), operator)
+	b, err := a.connect(cmd.Context(), operator)
+	if err != nil {
+		return nil, err
+	}
+	whole, err := f.withArchive(b)
+	if err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return whole, nil
 }
 
 // readAccess reads how to reach the running cluster of the folder.

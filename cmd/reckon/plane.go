@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/bus/archive"
 	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/gateway"
 	"github.com/reckon-project/reckon/gateway/store"
@@ -30,6 +31,7 @@ type plane struct {
 	holder   string
 	server   *server.Server
 	bus      bus.Bus
+	archive  *archive.Log // its log, with the archived part
 	log      *projections.Projection
 	volatile *projections.Projection
 	keys     *sealed.Keyring
@@ -95,7 +97,7 @@ func (p *plane) openBus() error {
 	if err != nil {
 		return fmt.Errorf("start the bus: %w", err)
 	}
-	if p.bus, err = p.server.Connect("component:plane"); err != nil {
+	if err := p.connect(); err != nil {
 		p.server.Shutdown()
 		return err
 	}
@@ -201,7 +203,7 @@ func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) 
 		return scheduler.New(scheduler.Options{Bus: p.bus, Projection: p.log, Holder: p.holder}).Run(ctx)
 	})
 	group.Go(func() error { return p.runControllers(ctx) })
-	group.Go(func() error { return p.trimHistory(ctx, p.keep) })
+	group.Go(func() error { return p.keepHistory(ctx, p.keep) })
 	p.say.say("control   scheduler and controllers are up")
 	if !withNode {
 		p.say.ready()

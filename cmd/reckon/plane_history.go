@@ -2,14 +2,10 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"log/slog"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/reckon-project/reckon/events"
 )
 
 // forever keeps the whole history.
@@ -32,26 +28,11 @@ func parseHistory(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// trimHistory removes what is older than the history to keep, once an hour.
-// What can't be trimmed yet, because two checkpoints don't cover it, waits.
-func (p *plane) trimHistory(ctx context.Context, keep time.Duration) error {
-	if keep == 0 {
-		return nil
+// keepHistory archives and lets go of the older part of the log.
+func (p *plane) keepHistory(ctx context.Context, keep time.Duration) error {
+	r, err := p.options.retention(keep)
+	if err != nil {
+		return err
 	}
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
-	for {
-		position, err := p.log.PositionAt(ctx, time.Now().Add(-keep))
-		if err == nil && position > 0 {
-			_, err = p.log.Trim(ctx, position, "plane")
-		}
-		if err != nil && ctx.Err() == nil && !errors.Is(err, events.ErrGone) && !errors.Is(err, events.ErrUnavailable) {
-			slog.Warn("history can't be trimmed", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
+	return p.retain(ctx, r)
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -24,6 +25,9 @@ type planeOptions struct {
 	pprof         string
 	logLevel      string
 	history       string
+	window        time.Duration
+	windowEvents  uint64
+	archive       string
 
 	nodeName   string
 	podCIDR    string
@@ -43,6 +47,7 @@ func (o *planeOptions) serverFlags(cmd *cobra.Command) {
 	f.StringArrayVar(&o.apiFlags, "kube-apiserver-arg", nil, "a kube-apiserver flag, for OIDC, audit and admission (--oidc-issuer-url=...)")
 	f.StringVar(&o.durability, "durability", "strict", "strict: an acknowledged change survives a power cut; fast: sync every 100 ms")
 	f.StringVar(&o.history, "history", "30d", "how much history is kept: 30d, 12h, forever")
+	o.retentionFlags(cmd)
 	f.StringVar(&o.logLevel, "log-level", "warn", "what is logged to standard error: debug, info, warn or error")
 	f.StringVar(&o.pprof, "pprof", "", "address of Go's profiler, on loopback (off by default)")
 }
