@@ -94,6 +94,9 @@ func (c *Controller) Reconcile(f Reconciler) *Controller {
 	return c
 }
 
+// Reconciler is the decision set with Reconcile.
+func (c *Controller) Reconciler() Reconciler { return c.reconcile }
+
 func (c *Controller) mayWrite(t string) bool { return slices.Contains(c.writes, t) }
 
 // Result is what a reconcile wants done.
