@@ -200,7 +200,16 @@ const (
 	errWrongLastSequence         = 10071
 	errWrongLastSequenceInFlight = 10164
 	errMaxPayload                = 10054
+
+	// How JetStream words that it may not store more.
+	errAccountFull = 10002
+	errServerLimit = 10023
+	errStorageFull = 10047
 )
+
+func (e *apiError) full() bool {
+	return e.ErrCode == errAccountFull || e.ErrCode == errServerLimit || e.ErrCode == errStorageFull
+}
 
 func (e *apiError) Error() string {
 	return fmt.Sprintf("%s (JetStream error %d)", e.Description, e.ErrCode)

@@ -26,6 +26,8 @@ type Local interface {
 	// ReadBlocks yields the messages from sequence from to last, without a gap,
 	// straight from the stream's files, and ends early where it can't go on.
 	ReadBlocks(ctx context.Context, stream string, from, last uint64, yield func(Stored) bool)
+	// Full says why nothing can be stored for now, nil if it can.
+	Full() error
 }
 
 // Stored is a message as it is stored. Its bytes are the caller's until it

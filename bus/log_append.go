@@ -46,10 +46,22 @@ func (l *natsLog) Start(e Entry) *Pending {
 		complete(0, err)
 		return p
 	}
+	if err := l.full(); err != nil {
+		complete(0, fmt.Errorf("append to %s: not stored: %w", e.Event.Subject(), err))
+		return p
+	}
 	l.c.acks.publish(&inflight{
 		log: l, entry: e, subject: e.Event.Subject(), header: header(e), data: e.Event.Data, complete: complete,
 	})
 	return p
+}
+
+// full says why nothing can be stored for now, where that is known beforehand.
+func (l *natsLog) full() error {
+	if local, ok := l.c.durability.(Local); ok {
+		return local.Full()
+	}
+	return nil
 }
 
 // header is the entry's message header. A deletion in VOLATILE expires as well.

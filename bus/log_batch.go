@@ -32,6 +32,9 @@ func (l *natsLog) AppendBatch(ctx context.Context, batch []Entry) ([]uint64, err
 		seq, err := l.Append(ctx, batch[0])
 		return []uint64{seq}, err
 	}
+	if err := l.full(); err != nil {
+		return nil, fmt.Errorf("append a batch of %d events: not stored: %w", len(batch), err)
+	}
 	id := nuid.Next()
 	headers := make([]nats.Header, len(batch))
 	for i, e := range batch {

@@ -42,10 +42,21 @@ func (a *acks) conflicted(f *inflight, last uint64) error {
 	return c
 }
 
+// errServerFull is for programs that are not in the server's process.
+var errServerFull = fmt.Errorf("%w: the disk of the server is full; make free space in its data folder, appends then go on by themselves", events.ErrUnavailable)
+
 // refused answers any other error of JetStream.
 func (a *acks) refused(f *inflight, e *apiError) {
 	class := events.ErrUnavailable
-	if e.ErrCode == errMaxPayload || e.Code == 400 {
+	switch {
+	case e.full():
+		full := errServerFull
+		if known := f.log.full(); known != nil {
+			full = known
+		}
+		a.finish(f, 0, fmt.Errorf("append to %s: not stored: %w (%w)", f.subject, full, e))
+		return
+	case e.ErrCode == errMaxPayload, e.Code == 400:
 		class = events.ErrInvalid
 	}
 	a.finish(f, 0, fmt.Errorf("append to %s: %w: not stored: %w", f.subject, class, e))

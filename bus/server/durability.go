@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"sync"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,6 +22,9 @@ type durability struct {
 	dir        string
 	fast       bool
 	log        *blocks
+	space      *space
+	stop       context.CancelFunc
+	watching   sync.WaitGroup
 	committers map[string]*committer
 }
 
@@ -67,8 +71,13 @@ func (d *durability) ReadBlocks(ctx context.Context, stream string, from, last u
 	}
 }
 
+// Full says why appends are refused, nil if they aren't.
+func (d *durability) Full() error { return d.space.full() }
+
 func (d *durability) close() error {
 	var first error
+	d.stop()
+	d.watching.Wait()
 	for _, c := range d.committers {
 		if err := c.close(); err != nil && first == nil {
 			first = err
@@ -80,7 +89,11 @@ func (d *durability) close() error {
 // openDurability makes what a run before this one left durable, and checks
 // that nothing is missing of what it had acknowledged.
 func (s *Server) openDurability(ctx context.Context, js jetstream.JetStream) (*durability, error) {
-	d := &durability{nats: s.nats, dir: s.store, fast: s.options.Durability == Fast, committers: map[string]*committer{}}
+	d := &durability{nats: s.nats, dir: s.store, fast: s.options.Durability == Fast, committers: map[string]*committer{}, stop: func() {}}
+	d.space = &space{dir: s.store, account: s.nats.GlobalAccount()}
+	if err := d.space.check(); err != nil {
+		return nil, err
+	}
 	if err := syncFileSystem(s.store); err != nil {
 		return nil, fmt.Errorf("make the log durable: %w", err)
 	}
@@ -109,11 +122,14 @@ func (s *Server) openDurability(ctx context.Context, js jetstream.JetStream) (*d
 		if name == bus.StreamLog {
 			d.log = &blocks{stream: name, dir: b.dir}
 		}
-		d.committers[name] = newCommitter(name, b.sync, m, state.LastSeq, s.options.OnSyncFailure)
+		d.committers[name] = newCommitter(name, d.space.after(b.sync), m, state.LastSeq, s.options.OnSyncFailure)
 		if err := m.write(state.LastSeq); err != nil {
 			return nil, fmt.Errorf("write the durable mark of %s: %w", name, err)
 		}
 	}
+	watching, stop := context.WithCancel(context.Background())
+	d.stop = stop
+	d.watching.Go(func() { d.space.watch(watching, s.options.Log) })
 	return d, nil
 }
 
