@@ -17,17 +17,22 @@ const (
 
 // Options of Start.
 type Options struct {
-	Dir        string // all state is below Dir/nats
-	Name       string // of this server, unique in a cluster
-	Listen     string // host:port for clients; "" for in-process connections only
-	TLS        *tls.Config
-	Cluster    *Cluster // nil: a single server
-	Durability string   // Strict (the default) or Fast
+	Dir        string      // all state is below Dir/nats
+	Name       string      // of this server, unique in a cluster
+	Listen     string      // host:port for clients; "" for in-process connections only
+	TLS        *tls.Config // nil: plain text
+	Cluster    *Cluster    // nil: a single server
+	Durability string      // Strict (the default) or Fast
 
 	// Authenticate gives the identity of a connection from outside:
-	// "node:<name>", "user:<name>", or "component:<name>" for full rights. nil
-	// refuses all of them.
+	// "node:<name>", "user:<name>", "server:<name>" for a server that joins, or
+	// "component:<name>" for full rights. nil refuses all of them.
 	Authenticate func(Login) (identity string, err error)
+
+	// Handover gives what another server of the cluster, which proved that it may
+	// join, needs to become one; nil: none may join here. It is asked before
+	// there is a majority, too.
+	Handover func(server string) ([]byte, error)
 
 	// OnSyncFailure is called when data could not be made durable; it must end
 	// the process. The default logs and exits.
@@ -41,6 +46,7 @@ type Cluster struct {
 	Listen string   // host:port for the other servers
 	Peers  []string // host:port of all of them
 	Secret string   // what they show each other
+	TLS    *tls.Config
 }
 
 // Login is what a connection from outside shows.

@@ -23,9 +23,10 @@ import (
 )
 
 const (
-	maxPayload  = 8 << 20
-	startWait   = 30 * time.Second
-	streamsWait = 90 * time.Second // in a cluster: until a majority is there
+	maxPayload    = 8 << 20
+	startWait     = 30 * time.Second
+	handshakeWait = 10 * time.Second
+	streamsWait   = 90 * time.Second
 )
 
 // Server is an embedded NATS server with the project's streams.
@@ -40,6 +41,8 @@ type Server struct {
 	internal   bus.Bus
 	cancel     context.CancelFunc
 	reads      *nats.Conn // of the reader
+	handover   *nats.Conn
+	keys       *Keys // nil on a single server
 	tasks      sync.WaitGroup
 
 	mu    sync.Mutex
@@ -50,6 +53,13 @@ type Server struct {
 // Start starts a server and returns when its streams are there. A cluster needs
 // a majority of its servers for that.
 func Start(options Options) (*Server, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), streamsWait)
+	defer cancel()
+	return StartContext(ctx, options)
+}
+
+// StartContext is Start with its own word on how long to wait for a majority.
+func StartContext(ctx context.Context, options Options) (*Server, error) {
 	o, err := options.complete()
 	if err != nil {
 		return nil, err
@@ -58,14 +68,14 @@ func Start(options Options) (*Server, error) {
 	if s.lock, err = lockDirectory(s.store); err != nil {
 		return nil, err
 	}
-	if err := s.start(); err != nil {
+	if err := s.start(ctx); err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("start the bus: %w", err)
 	}
 	return s, nil
 }
 
-func (s *Server) start() error {
+func (s *Server) start(starting context.Context) error {
 	o, err := s.natsOptions()
 	if err != nil {
 		return err
@@ -81,7 +91,10 @@ func (s *Server) start() error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
-	if err := s.openStreams(ctx); err != nil {
+	if err := s.serveHandover(); err != nil {
+		return err
+	}
+	if err := s.openStreams(starting); err != nil {
 		if last := log.lastError(); last != "" {
 			err = fmt.Errorf("%w (the NATS server's last error: %s)", err, last)
 		}
@@ -113,8 +126,6 @@ func (s *Server) openStreams(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, streamsWait)
-	defer cancel()
 	replicas := 1
 	if s.options.Cluster != nil {
 		replicas = min(len(s.options.Cluster.Peers), 3)
@@ -124,7 +135,8 @@ func (s *Server) openStreams(ctx context.Context) error {
 	}
 	if s.options.Cluster != nil {
 		s.durability = bus.Delegated{}
-		return nil
+		s.keys, err = s.openKeys(ctx, replicas)
+		return err
 	}
 	d, err := s.openDurability(ctx, js)
 	if err != nil {
@@ -142,6 +154,9 @@ func (s *Server) natsOptions() (*server.Options, error) {
 		DontListen:                 true, TLSConfig: s.options.TLS,
 		NoSystemAccount: false,
 	}
+	if o.TLSConfig != nil {
+		o.TLSTimeout = handshakeWait.Seconds()
+	}
 	o.JetStreamLimits.MaxBatchInflightPerStream = 256
 	if s.options.Durability == Fast {
 		o.SyncInterval = 100 * time.Millisecond
@@ -156,7 +171,10 @@ func (s *Server) natsOptions() (*server.Options, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.Cluster = server.ClusterOpts{Name: c.Name, Host: host, Port: port, Username: "reckon", Password: c.Secret}
+		o.Cluster = server.ClusterOpts{Name: c.Name, Host: host, Port: port, Username: "reckon", Password: c.Secret, TLSConfig: c.TLS}
+		if c.TLS != nil {
+			o.Cluster.TLSTimeout = handshakeWait.Seconds()
+		}
 		for _, peer := range c.Peers {
 			if peer == c.Listen {
 				continue
@@ -254,8 +272,13 @@ func (s *Server) Shutdown() {
 		errs = append(errs, b.Close())
 	}
 	s.tasks.Wait()
-	if s.reads != nil {
-		s.reads.Close()
+	for _, nc := range []*nats.Conn{s.reads, s.handover} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+	if s.keys != nil {
+		s.keys.nc.Close()
 	}
 	if s.nats != nil {
 		s.nats.Shutdown()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/bus/trust"
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
 )
@@ -69,7 +70,11 @@ func (f folder) readAccess() (access, error) {
 func (a access) connect(ctx context.Context, identity string) (bus.Bus, error) {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	b, err := bus.Connect(ctx, a.URL, bus.Credentials{Identity: identity, Password: a.token(identity)})
+	config, err := trust.Client([]byte(a.Authority))
+	if err != nil {
+		return nil, err
+	}
+	b, err := bus.Connect(ctx, a.URL, bus.Credentials{Identity: identity, Password: a.token(identity), TLS: config})
 	if err != nil {
 		return nil, fmt.Errorf("connect to the bus at %s: %w", a.URL, err)
 	}

@@ -26,7 +26,7 @@ func runNode(ctx context.Context, b bus.Bus, o planeOptions) error {
 		return err
 	}
 	p, err := proxy.New(proxy.Options{
-		Node: o.nodeName, Dir: o.folder.nodeDir(), ClusterCIDR: made.PodCIDR, ServiceCIDR: services, Bridge: made.Bridge,
+		Node: o.nodeName, Dir: o.folder.nodeDir(), ClusterCIDR: o.clusterRange(made), ServiceCIDR: services, Bridge: made.Bridge,
 	})
 	if err != nil {
 		return err
@@ -55,12 +55,25 @@ func setUpNetwork(ctx context.Context, o planeOptions) (made network.Network, se
 			return made, services, fmt.Errorf("--pod-cidr: %w", err)
 		}
 	}
+	if o.clusterCIDR != "" {
+		if options.ClusterCIDR, err = netip.ParsePrefix(o.clusterCIDR); err != nil {
+			return made, services, fmt.Errorf("--cluster-cidr: %w", err)
+		}
+	}
 	if services, err = netip.ParsePrefix(o.serviceCIDR); err != nil {
 		return made, services, fmt.Errorf("--service-cidr: %w", err)
 	}
 	options.Avoid = []netip.Prefix{services}
 	made, err = network.Setup(ctx, options)
 	return made, services, err
+}
+
+// clusterRange is the range of all nodes' pods.
+func (o *planeOptions) clusterRange(made network.Network) netip.Prefix {
+	if p, err := netip.ParsePrefix(o.clusterCIDR); err == nil {
+		return p
+	}
+	return made.PodCIDR
 }
 
 func (f folder) network() network.Options { return network.Options{Dir: f.nodeDir()} }
@@ -110,75 +123,4 @@ func containerdOf(cmd *cobra.Command) (*cri.Client, error) {
 		return nil, fmt.Errorf("containerd at %s doesn't answer: %w", address, err)
 	}
 	return client, nil
-}
-
-// newAgent is a node that joins a cluster of another machine.
-func newAgent() *cobra.Command {
-	var o planeOptions
-	var join, token string
-	cmd := &cobra.Command{
-		Use:   "agent",
-		Short: "Run a node of a cluster that runs elsewhere",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := dataFolder(cmd)
-			if err != nil {
-				return err
-			}
-			if os.Geteuid() != 0 {
-				return errors.New("reckon agent starts containers and must be root: run it with sudo")
-			}
-			if err := setLogging(o.logLevel); err != nil {
-				return err
-			}
-			if err := f.prepare(); err != nil {
-				return err
-			}
-			o.folder = f
-			release, err := f.claim()
-			if err != nil {
-				return err
-			}
-			defer release()
-			identity := "node:" + o.nodeName
-			b, err := bus.Connect(cmd.Context(), join, bus.Credentials{Identity: identity, Password: token})
-			if err != nil {
-				return fmt.Errorf("join %s as %s: %w", join, identity, err)
-			}
-			defer b.Close()
-			return runNode(cmd.Context(), b, o)
-		},
-	}
-	dataFlags(cmd)
-	o.nodeFlags(cmd)
-	cmd.Flags().StringVar(&join, "join", "", "the cluster's bus, nats://HOST:PORT")
-	cmd.Flags().StringVar(&token, "token", "", "the node's token, as reckon token NODE prints it on a server")
-	cmd.Flags().StringVar(&o.serviceCIDR, "service-cidr", "10.96.0.0/16", "range of service addresses")
-	cmd.Flags().StringVar(&o.logLevel, "log-level", "warn", "what is logged to standard error: debug, info, warn or error")
-	cobra.CheckErr(cmd.MarkFlagRequired("join"))
-	cobra.CheckErr(cmd.MarkFlagRequired("token"))
-	return cmd
-}
-
-// newToken prints what a node proves itself with.
-func newToken() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "token NODE",
-		Short: "Print the token with which a node joins this cluster",
-		Args:  cobra.ExactArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := dataFolder(cmd)
-			if err != nil {
-				return err
-			}
-			a, err := f.readAccess()
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), a.token("node:"+args[0]))
-			return err
-		},
-	}
-	dataFlags(cmd)
-	return cmd
 }

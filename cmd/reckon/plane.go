@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	_ "net/http/pprof" // served on --pprof only
 	"os"
 	"time"
 
@@ -14,7 +12,6 @@ import (
 	"github.com/reckon-project/reckon/bus/archive"
 	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/gateway"
-	"github.com/reckon-project/reckon/gateway/store"
 	"github.com/reckon-project/reckon/projections"
 	"github.com/reckon-project/reckon/projections/sealed"
 	"github.com/reckon-project/reckon/scheduler"
@@ -26,6 +23,7 @@ import (
 // bus only; what runs when, and what ends when, is here.
 type plane struct {
 	options  planeOptions
+	member   *membership   // nil: this server is alone
 	keep     time.Duration // history; 0: all
 	say      *progress
 	holder   string
@@ -35,7 +33,7 @@ type plane struct {
 	log      *projections.Projection
 	volatile *projections.Projection
 	keys     *sealed.Keyring
-	keyStore *sealed.FileStore
+	keyStore keyStore
 	gateway  *gateway.Server
 }
 
@@ -49,18 +47,35 @@ func runPlane(ctx context.Context, o planeOptions, withNode bool, say *progress)
 	if err != nil {
 		return err
 	}
-	if err := o.checkPorts(); err != nil {
-		return err
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		return err
 	}
-	p := &plane{options: o, keep: keep, say: say, holder: fmt.Sprintf("%s/%d", host, os.Getpid())}
-	if o.pprof != "" {
-		go func() { slog.Warn("profiler", "error", http.ListenAndServe(o.pprof, nil)) }()
+	member, err := o.membership(ctx)
+	if err != nil {
+		return err
 	}
-	if err := p.openBus(); err != nil {
+	if member != nil {
+		if err := o.applyMembership(member); err != nil {
+			return err
+		}
+		host = member.Name
+	}
+	if err := o.checkFork(); err != nil {
+		return err
+	}
+	if err := o.checkPorts(); err != nil {
+		return err
+	}
+	p := &plane{options: o, member: member, keep: keep, say: say, holder: fmt.Sprintf("%s/%d", host, os.Getpid())}
+	if o.pprof != "" {
+		stop, err := serveProfiler(o.pprof)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	if err := p.openBus(ctx); err != nil {
 		return err
 	}
 	defer p.server.Shutdown()
@@ -84,49 +99,14 @@ func runPlane(ctx context.Context, o planeOptions, withNode bool, say *progress)
 	return p.serve(ctx, folding, withNode)
 }
 
-// openBus starts the embedded NATS server and connects to it.
-func (p *plane) openBus() error {
-	access, err := p.options.folder.access(p.options.natsListen)
-	if err != nil {
-		return err
-	}
-	p.server, err = server.Start(server.Options{
-		Dir: string(p.options.folder), Name: "reckon", Listen: p.options.natsListen,
-		Durability: p.options.durability, Authenticate: access.authenticate,
-	})
-	if err != nil {
-		return fmt.Errorf("start the bus: %w", err)
-	}
-	if err := p.connect(); err != nil {
-		p.server.Shutdown()
-		return err
-	}
-	return nil
-}
-
-func (p *plane) openKeys() error {
-	key, err := sealed.ClusterKey(p.options.folder.path("cluster.key"))
-	if err != nil {
-		return fmt.Errorf("open the cluster key: %w", err)
-	}
-	if p.keyStore, err = sealed.NewFileStore(p.options.folder.keys()); err != nil {
-		return fmt.Errorf("open the keys of secrets: %w", err)
-	}
-	p.keys, err = sealed.NewKeyring(key, p.keyStore)
-	return err
-}
-
-// sweepKeys destroys the keys of secrets that a crash left behind.
-func (p *plane) sweepKeys() error {
-	s := p.log.Snapshot()
-	_, err := p.keys.Sweep(p.keyStore, func(uid string) bool { return s.ByUID(uid).Exists() })
-	return err
-}
-
 // fold restores the newest checkpoint and folds the rest of the log.
 func (p *plane) fold(ctx, folding context.Context, group *errgroup.Group) error {
 	begun := time.Now()
-	p.log = projections.New(p.bus.Log(), projections.WithCheckpoints(projections.Checkpoints{Blobs: p.bus.Blobs()}))
+	signer, err := p.options.folder.signingKey()
+	if err != nil {
+		return err
+	}
+	p.log = projections.New(p.bus.Log(), projections.Signer(signer), projections.WithCheckpoints(projections.Checkpoints{Blobs: p.bus.Blobs()}))
 	p.volatile = projections.New(p.bus.Volatile(), projections.Volatile())
 	if err := p.log.Restore(ctx, p.bus.Blobs()); err != nil {
 		return fmt.Errorf("restore the newest checkpoint: %w", err)
@@ -155,7 +135,7 @@ func (p *plane) serve(ctx, folding context.Context, withNode bool) error {
 		Bus: p.bus, Log: p.log, Volatile: p.volatile, Dir: string(p.options.folder),
 		Listen: p.options.listen, AdvertiseAddress: p.options.advertise,
 		ServiceCIDR: p.options.serviceCIDR, NodePortRange: p.options.nodePortRange,
-		ExtraSANs: p.options.extraSANs, Flags: p.options.apiFlags, Sealer: store.SealSecrets(p.keys),
+		Servers: p.servers(), ExtraSANs: p.options.extraSANs, Flags: p.options.apiFlags, Sealer: p.sealer(),
 	})
 	if err != nil {
 		return err
@@ -190,6 +170,14 @@ func (p *plane) serve(ctx, folding context.Context, withNode bool) error {
 	return nil
 }
 
+// servers is how many servers the cluster has.
+func (p *plane) servers() int {
+	if p.member == nil {
+		return 1
+	}
+	return len(p.member.Peers)
+}
+
 // work starts what needs the API, once it answers.
 func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) error {
 	select {
@@ -204,7 +192,11 @@ func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) 
 	})
 	group.Go(func() error { return p.runControllers(ctx) })
 	group.Go(func() error { return p.keepHistory(ctx, p.keep) })
+	group.Go(func() error { return p.forgetKeys(ctx) })
 	p.say.say("control   scheduler and controllers are up")
+	if p.options.hollow {
+		return p.standIn(ctx, group)
+	}
 	if !withNode {
 		p.say.ready()
 		return nil

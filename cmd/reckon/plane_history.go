@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"time"
@@ -28,11 +29,35 @@ func parseHistory(text string) (time.Duration, error) {
 	return d, nil
 }
 
-// keepHistory archives and lets go of the older part of the log.
+// keepHistory archives and lets go of the older part of the log, on one server.
 func (p *plane) keepHistory(ctx context.Context, keep time.Duration) error {
 	r, err := p.options.retention(keep)
 	if err != nil {
 		return err
 	}
+	if p.member != nil {
+		return p.led(ctx, "history", func(ctx context.Context) error { return p.retain(ctx, r) })
+	}
 	return p.retain(ctx, r)
+}
+
+// led runs f on the one server of a cluster that leads component, again and
+// again, until ctx ends.
+func (p *plane) led(ctx context.Context, component string, f func(context.Context) error) error {
+	for {
+		l, err := p.bus.Lead(ctx, component, p.holder)
+		if err == nil {
+			err = f(l.Context)
+			l.Release()
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		slog.Info("leadership ended, waiting for it again", "component", component, "error", err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
 }

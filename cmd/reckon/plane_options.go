@@ -10,9 +10,15 @@ import (
 	"github.com/spf13/cobra"
 )
 
+const (
+	defaultNATSPort   = "4222"
+	defaultNATSListen = "127.0.0.1:" + defaultNATSPort
+)
+
 // planeOptions are the settings of a server, and of the node beside it.
 type planeOptions struct {
 	folder folder
+	hollow bool // a fork: hollow nodes in place of real ones
 
 	listen        string
 	advertise     string
@@ -28,19 +34,21 @@ type planeOptions struct {
 	window        time.Duration
 	windowEvents  uint64
 	archive       string
+	cluster       clusterOptions
 
-	nodeName   string
-	podCIDR    string
-	containerd string
-	cniBin     string
-	clusterDNS string
+	nodeName    string
+	podCIDR     string
+	clusterCIDR string
+	containerd  string
+	cniBin      string
+	clusterDNS  string
 }
 
 func (o *planeOptions) serverFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen", "0.0.0.0:6443", "address of the Kubernetes API (HTTPS); pods must be able to reach it")
 	f.StringVar(&o.advertise, "advertise-address", "", "IP at which pods reach the API (default: this host's)")
-	f.StringVar(&o.natsListen, "nats-listen", "127.0.0.1:4222", "address of the bus (NATS), for the command line, nodes and controllers")
+	f.StringVar(&o.natsListen, "nats-listen", defaultNATSListen, "address of the bus (NATS under TLS), for the command line, nodes and controllers (in a cluster: port 4222 of --cluster-listen's host)")
 	f.StringVar(&o.serviceCIDR, "service-cidr", "10.96.0.0/16", "range of service addresses")
 	f.StringVar(&o.nodePortRange, "node-port-range", "30000-32767", "range of node ports")
 	f.StringSliceVar(&o.extraSANs, "tls-san", nil, "further names and addresses of the API's certificate")
@@ -49,6 +57,7 @@ func (o *planeOptions) serverFlags(cmd *cobra.Command) {
 	f.StringVar(&o.history, "history", "30d", "how much history is kept: 30d, 12h, forever")
 	o.retentionFlags(cmd)
 	f.StringVar(&o.logLevel, "log-level", "warn", "what is logged to standard error: debug, info, warn or error")
+	o.cluster.flags(f)
 	f.StringVar(&o.pprof, "pprof", "", "address of Go's profiler, on loopback (off by default)")
 }
 
@@ -56,6 +65,7 @@ func (o *planeOptions) nodeFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.nodeName, "node-name", defaultNodeName(), "the node's name")
 	f.StringVar(&o.podCIDR, "pod-cidr", "", "range of this node's pod addresses (default: the first free one of the usual ranges)")
+	f.StringVar(&o.clusterCIDR, "cluster-cidr", "", "range that holds all nodes' pod ranges, within which addresses aren't masqueraded (default: --pod-cidr)")
 	f.StringVar(&o.containerd, "containerd", "", "socket of a containerd to use (default: start a private one)")
 	f.StringVar(&o.cniBin, "cni-bin", "/usr/lib/cni", "folder of the CNI plugins")
 	f.StringVar(&o.clusterDNS, "cluster-dns", "", "address of the cluster's DNS server, for pods")

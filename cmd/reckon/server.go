@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -12,32 +13,26 @@ func newServer() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "server",
 		Short: "Run the control plane without a node",
-		Args:  cobra.NoArgs,
+		Long: `Run the control plane without a node: alone, or as one of the servers of a cluster
+that keeps everything on each of them.
+
+  reckon server --server-name s1 --cluster-listen A:6222 --cluster A:6222,B:6222,C:6222
+  reckon token --server                                 on s1: prints the token for the others
+  reckon server --server-name s2 --cluster-listen B:6222 --join A:4222 --token TOKEN
+  reckon server --server-name s3 --cluster-listen C:6222 --join A:4222 --token TOKEN`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, err := dataFolder(cmd)
 			if err != nil {
 				return err
 			}
-			if err := f.prepare(); err != nil {
-				return err
-			}
-			if detach {
-				return f.detach(cmd.Context(), cmd.OutOrStdout())
-			}
 			o.folder = f
-			release, err := f.claim()
-			if err != nil {
-				return err
-			}
-			defer release()
-			say, err := newProgress(cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			if err := runPlane(cmd.Context(), o, false, say); err != nil {
-				return fmt.Errorf("server: %w", err)
-			}
-			return nil
+			return runFolder(cmd, f, detach, func(ctx context.Context, say *progress) error {
+				if err := runPlane(ctx, o, false, say); err != nil {
+					return fmt.Errorf("server: %w", err)
+				}
+				return nil
+			})
 		},
 	}
 	dataFlags(cmd)

@@ -22,7 +22,7 @@ func dataFlags(cmd *cobra.Command) {
 func applySettings(cmd *cobra.Command, v *viper.Viper) error {
 	var failed error
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
-		if f.Changed || !v.IsSet(f.Name) || failed != nil {
+		if f.Changed || f.Name == "config" || !v.IsSet(f.Name) || failed != nil {
 			return
 		}
 		if err := cmd.Flags().Set(f.Name, v.GetString(f.Name)); err != nil {
@@ -52,4 +52,7 @@ func (f folder) formatFile() string  { return f.path("format") }
 func (f folder) kubeconfig() string  { return f.path("admin.kubeconfig") }
 func (f folder) credentials() string { return f.path("admin.bus") }
 func (f folder) keys() string        { return f.path("keys") }
+func (f folder) pkiDir() string      { return f.path("pki") }
+func (f folder) clusterKey() string  { return f.path("cluster.key") }
+func (f folder) clusterFile() string { return f.path("cluster.json") }
 func (f folder) nodeDir() string     { return f.path("node") }

@@ -25,46 +25,27 @@ Pods run on containerd; if none is named, a private one is started.`,
 			if err != nil {
 				return err
 			}
-			if os.Geteuid() != 0 {
+			if o.hollow {
+				o.hollowDefaults(cmd)
+			} else if os.Geteuid() != 0 {
 				return errors.New("reckon up starts containers and must be root: run it with sudo")
 			}
-			if err := f.prepare(); err != nil {
-				return err
-			}
-			if pid, err := f.running(); err != nil {
-				return err
-			} else if pid != 0 {
-				return fmt.Errorf("the data folder %s is in use by reckon with pid %d: stop it with reckon down --data %s", f, pid, f)
-			}
-			if detach {
-				if err := f.detach(cmd.Context(), cmd.OutOrStdout()); err != nil {
-					return err
-				}
-				return sayHow(cmd.OutOrStdout(), f)
-			}
 			o.folder = f
-			return runUp(cmd.Context(), o, cmd.OutOrStdout())
+			err = runFolder(cmd, f, detach, func(ctx context.Context, say *progress) error {
+				return runPlane(ctx, o, true, say)
+			})
+			if err != nil || !detach {
+				return err
+			}
+			return sayHow(cmd.OutOrStdout(), f)
 		},
 	}
 	dataFlags(cmd)
 	o.serverFlags(cmd)
 	o.nodeFlags(cmd)
+	cmd.Flags().BoolVar(&o.hollow, "hollow", false, "run a fork (reckon fork): hollow nodes stand in for the real ones, on other ports unless told")
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "run in the background; return once the node is ready")
 	return cmd
-}
-
-// runUp runs server and node until ctx ends.
-func runUp(ctx context.Context, o planeOptions, w io.Writer) error {
-	release, err := o.folder.claim()
-	if err != nil {
-		return err
-	}
-	defer release()
-	say, err := newProgress(w)
-	if err != nil {
-		return err
-	}
-	return runPlane(ctx, o, true, say)
 }
 
 // sayHow tells how to use the cluster that was started.

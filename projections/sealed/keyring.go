@@ -146,6 +146,14 @@ func (k *Keyring) Destroy(uid string) error {
 	return nil
 }
 
+// Forget drops an object's key from memory, after another keyring on the same
+// store destroyed it.
+func (k *Keyring) Forget(uid string) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	delete(k.keys, uid)
+}
+
 // key gives an object's key; create makes one where there is none.
 func (k *Keyring) key(uid string, create bool) (cipher.AEAD, error) {
 	k.mu.Lock()

@@ -3,18 +3,13 @@ package e2e
 import (
 	"context"
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/clientcmd"
 )
 
 // TestNoAcknowledgedChangeIsLost kills the server with SIGKILL while many
@@ -86,80 +81,4 @@ func TestNoAcknowledgedChangeIsLost(t *testing.T) {
 	removeCheckpoints(t, s)
 	check(s.start(t))
 	s.stop(t)
-}
-
-// server is a control plane of this test's own.
-type server struct {
-	data, listen, nats string
-	cmd                *exec.Cmd
-	done               chan struct{}
-}
-
-func newServer(t *testing.T) *server {
-	s := &server{data: filepath.Join(t.TempDir(), "d")}
-	for _, address := range []*string{&s.listen, &s.nats} {
-		a, err := freeAddress()
-		if err != nil {
-			t.Fatal(err)
-		}
-		*address = a
-	}
-	return s
-}
-
-func (s *server) start(t *testing.T) *kubernetes.Clientset {
-	t.Helper()
-	s.cmd = exec.Command(binaries.reckon, "server", "--data", s.data, "--listen", s.listen, "--nats-listen", s.nats)
-	out, err := os.OpenFile(s.data+".log", os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.cmd.Stdout, s.cmd.Stderr = out, out
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	s.done = make(chan struct{})
-	go func() {
-		defer close(s.done)
-		s.cmd.Wait() // how it ended shows in what the test then finds
-		out.Close()
-	}()
-	t.Cleanup(func() { s.cmd.Process.Kill(); <-s.done })
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
-		config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(s.data, "admin.kubeconfig"))
-		if err != nil {
-			continue
-		}
-		config.QPS = -1
-		client, err := kubernetes.NewForConfig(config)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := client.Discovery().RESTClient().Get().AbsPath("/readyz").DoRaw(t.Context()); err == nil {
-			return client
-		}
-	}
-	text, _ := os.ReadFile(s.data + ".log")
-	t.Fatalf("the server never got ready:\n%s", text)
-	return nil
-}
-
-func (s *server) kill(t *testing.T) {
-	t.Helper()
-	if err := s.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	<-s.done
-}
-
-func (s *server) stop(t *testing.T) {
-	t.Helper()
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-s.done:
-	case <-time.After(patience):
-		t.Fatal("the server didn't stop on SIGTERM")
-	}
 }
