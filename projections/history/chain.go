@@ -93,7 +93,7 @@ func (c *chain) above(ctx context.Context, e *events.Event, n *Node) (*events.Ev
 		slices.Sort(n.Also)
 		return best, nil
 	}
-	if n.ByUser {
+	if byUser(e.Actor, e.Source) {
 		return nil, nil
 	}
 	if n.Missing == "" {
