@@ -14,7 +14,7 @@ const lastCheckpoint = 30 * time.Second
 
 // Checkpoints of the newest dense×Every events are kept about Every events
 // apart, older ones thin×Every: the state anywhere in 1,500,000 events is one
-// checkpoint and at most 75,000 events, and before that at most 450,000.
+// checkpoint and at most 100,000 events, and before that at most 850,000.
 const (
 	dense = 30
 	thin  = 8
