@@ -24,6 +24,7 @@ type inflight struct {
 	entry    Entry
 	batch    []Entry // of AppendBatch; entry is its last one
 	subject  string
+	target   string // where it is sent: subject, or where a restricted identity puts it
 	header   nats.Header
 	data     []byte
 	complete func(uint64, error)
@@ -68,6 +69,10 @@ func (c *connection) startAcks() error {
 
 // publish sends one append. Appends of one goroutine are sent in order.
 func (a *acks) publish(f *inflight) {
+	f.target = f.subject
+	if a.c.restricted() {
+		f.target = PutSubject(a.c.identity, f.subject)
+	}
 	a.slots <- struct{}{}
 	f.sent = time.Now()
 	a.mu.Lock()
@@ -85,7 +90,7 @@ func (a *acks) publish(f *inflight) {
 	g.unanswered++
 	f.number = g.sent
 	a.mu.Unlock()
-	err := a.c.nc.PublishMsg(&nats.Msg{Subject: f.subject, Reply: a.prefix + f.token, Header: f.header, Data: f.data})
+	err := a.c.nc.PublishMsg(&nats.Msg{Subject: f.target, Reply: a.prefix + f.token, Header: f.header, Data: f.data})
 	if err != nil && a.take(f.token) != nil {
 		a.finish(f, 0, fmt.Errorf("append to %s: %w: not stored: %w", f.subject, events.ErrUnavailable, err))
 		a.regroup()
@@ -169,7 +174,7 @@ func (a *acks) lost() {
 }
 
 func (a *acks) denied(d *Denied) {
-	for _, f := range a.takeAll(func(f *inflight) bool { return f.subject == d.Subject }) {
+	for _, f := range a.takeAll(func(f *inflight) bool { return f.target == d.Subject }) {
 		a.finish(f, 0, fmt.Errorf("append: %w", d))
 	}
 	a.regroup()
@@ -187,7 +192,7 @@ func (a *acks) close() {
 // ack is JetStream's answer to a publish.
 type ack struct {
 	Seq   uint64    `json:"seq"`
-	Error *apiError `json:"error"`
+	Error *apiError `json:"error,omitempty"`
 }
 
 type apiError struct {

@@ -42,18 +42,22 @@ func (l *natsLog) Append(ctx context.Context, e Entry) (uint64, error) {
 
 func (l *natsLog) Start(e Entry) *Pending {
 	p, complete := NewPending()
+	l.start(e, complete)
+	return p
+}
+
+func (l *natsLog) start(e Entry, complete func(uint64, error)) {
 	if err := CheckEntry(e); err != nil {
 		complete(0, err)
-		return p
+		return
 	}
 	if err := l.full(); err != nil {
-		complete(0, fmt.Errorf("append to %s: not stored: %w", e.Event.Subject(), err))
-		return p
+		complete(0, fmt.Errorf("append to %s: %w: %w", e.Event.Subject(), errFull, err))
+		return
 	}
 	l.c.acks.publish(&inflight{
 		log: l, entry: e, subject: e.Event.Subject(), header: header(e), data: e.Event.Data, complete: complete,
 	})
-	return p
 }
 
 // full says why nothing can be stored for now, where that is known beforehand.

@@ -28,6 +28,9 @@ func (l *natsLog) AppendBatch(ctx context.Context, batch []Entry) ([]uint64, err
 			return nil, err
 		}
 	}
+	if l.c.restricted() {
+		return nil, fmt.Errorf("append a batch: %w", &Denied{Operation: "publish", Subject: batch[0].Event.Subject()})
+	}
 	if len(batch) == 1 {
 		seq, err := l.Append(ctx, batch[0])
 		return []uint64{seq}, err

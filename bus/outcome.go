@@ -42,6 +42,9 @@ func (a *acks) conflicted(f *inflight, last uint64) error {
 	return c
 }
 
+// errFull marks an append that was refused as there is no space.
+var errFull = errors.New("not stored")
+
 // errServerFull is for programs that are not in the server's process.
 var errServerFull = fmt.Errorf("%w: the disk of the server is full; make free space in its data folder, appends then go on by themselves", events.ErrUnavailable)
 
@@ -54,7 +57,7 @@ func (a *acks) refused(f *inflight, e *apiError) {
 		if known := f.log.full(); known != nil {
 			full = known
 		}
-		a.finish(f, 0, fmt.Errorf("append to %s: not stored: %w (%w)", f.subject, full, e))
+		a.finish(f, 0, fmt.Errorf("append to %s: %w: %w (%w)", f.subject, errFull, full, e))
 		return
 	case e.ErrCode == errMaxPayload, e.Code == 400:
 		class = events.ErrInvalid
@@ -109,7 +112,7 @@ func (a *acks) tryResolve(f *inflight) (bool, error) {
 	if f.entry.Expect == nil {
 		h[headerExpect] = []string{strconv.FormatUint(last, 10)}
 	}
-	m, err := a.c.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: f.subject, Header: h, Data: f.data})
+	m, err := a.c.nc.RequestMsgWithContext(ctx, &nats.Msg{Subject: f.target, Header: h, Data: f.data})
 	if err != nil {
 		return false, err
 	}

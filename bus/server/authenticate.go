@@ -78,7 +78,7 @@ func permissions(identity string) (*server.Permissions, error) {
 	case "user":
 	case "node":
 		publish = append(publish,
-			"fact."+name+".>", "beat."+name, "bus.durable",
+			"put."+token+".fact."+name+".>", "beat."+name, "bus.durable",
 			"read."+token+".>", "t.u.read."+token+".>",
 			"t.d.tunnel."+name+".>")
 		subscribe = append(subscribe,

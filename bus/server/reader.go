@@ -37,6 +37,9 @@ func (s *Server) serveReads(ctx context.Context, b bus.Bus, nc *nats.Conn) error
 	if err != nil {
 		return err
 	}
+	if err := bus.ServePuts(ctx, b); err != nil {
+		return err
+	}
 	s.tasks.Go(func() { r.hub.run(ctx, b.Feed(), s.options.Log) })
 	s.tasks.Go(func() {
 		defer r.tasks.Wait()
