@@ -49,6 +49,7 @@ Every change is an event in one log; every component rebuilds what it knows from
 	root.AddCommand(
 		newUp(), newDown(), newServer(), newAgent(), newToken(), newHollow(), newStatus(),
 		newKubectl(), newImage(), newEvents(), newPublish(), newBacktest(), newVersion(),
+		newHistory(), newDiff(), newWhy(), newUndo(), newTrace(),
 	)
 	return root
 }
