@@ -134,7 +134,7 @@ type Feed interface {
 	// it is kept for some minutes.
 	Put(ctx context.Context, subject string, header events.Header, data []byte) error
 	// Watch yields the present values and tombstones of the subjects that match
-	// filters, then every change. It reconnects by itself and may yield a value
+	// filters, in the order of their last changes, then every change. It reconnects by itself and may yield a value
 	// again after that.
 	Watch(ctx context.Context, filters ...string) iter.Seq2[FeedItem, error]
 }

@@ -187,3 +187,24 @@ func leadHandover(t *testing.T, b bus.Bus) {
 	}
 	fourth.Release()
 }
+
+func feedOrder(t *testing.T, b bus.Bus) {
+	want := []string{"feed._.services.default.s", "feed.n1.pods.default.b", "feed.n1.secrets.default.z", "feed.n1.pods.default.a"}
+	for _, subject := range append([]string{want[3], want[0]}, want...) {
+		if err := b.Feed().Put(contextFor(t), subject, nil, []byte("1")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var got []string
+	for item, err := range b.Feed().Watch(contextFor(t)) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, item.Subject); len(got) == len(want) {
+			break
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("present values come as %q, want %q", got, want)
+	}
+}

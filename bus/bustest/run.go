@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) bus.Bus) {
 		{"volatile keeps the last value and expiry is a deletion", volatileExpiry},
 		{"a renewed volatile event stays", volatileRenewal},
 		{"the feed shows last values and tombstones", feedValues},
+		{"the feed's present values come in the order of their last changes", feedOrder},
 		{"blobs come back, are listed and go", blobs},
 		{"publish reaches subscribers in order", publishSubscribe},
 		{"a request is answered, or refused at once", requestServe},

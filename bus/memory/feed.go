@@ -1,10 +1,10 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/reckon-project/reckon/bus"
@@ -13,8 +13,14 @@ import (
 
 type feed struct {
 	mu       sync.Mutex
-	values   map[string]bus.FeedItem
+	values   map[string]value
+	changes  uint64
 	watchers map[*watcher]struct{}
+}
+
+type value struct {
+	item   bus.FeedItem
+	change uint64 // its number
 }
 
 type watcher struct {
@@ -33,7 +39,8 @@ func (f *feed) Put(ctx context.Context, subject string, header events.Header, da
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	item := bus.FeedItem{Subject: subject, Header: header, Data: data}
-	f.values[subject] = item
+	f.changes++
+	f.values[subject] = value{item, f.changes}
 	for w := range f.watchers {
 		if bus.MatchAny(w.filters, subject) {
 			w.due = append(w.due, item)
@@ -50,12 +57,16 @@ func (f *feed) Watch(ctx context.Context, filters ...string) iter.Seq2[bus.FeedI
 	return func(yield func(bus.FeedItem, error) bool) {
 		w := &watcher{filters: filters, changed: make(chan struct{}, 1)}
 		f.mu.Lock()
-		for subject, item := range f.values {
+		var present []value
+		for subject, v := range f.values {
 			if bus.MatchAny(filters, subject) {
-				w.due = append(w.due, item)
+				present = append(present, v)
 			}
 		}
-		slices.SortFunc(w.due, func(a, b bus.FeedItem) int { return strings.Compare(a.Subject, b.Subject) })
+		slices.SortFunc(present, func(a, b value) int { return cmp.Compare(a.change, b.change) })
+		for _, v := range present {
+			w.due = append(w.due, v.item)
+		}
 		f.watchers[w] = struct{}{}
 		f.mu.Unlock()
 		defer func() {

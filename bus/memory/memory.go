@@ -32,7 +32,7 @@ type Bus struct {
 func New(now func() time.Time) *Bus {
 	b := &Bus{now: now, leaders: map[string]chan struct{}{}}
 	b.log, b.volatile = newLog(now, false), newLog(now, true)
-	b.feed = &feed{values: map[string]bus.FeedItem{}, watchers: map[*watcher]struct{}{}}
+	b.feed = &feed{values: map[string]value{}, watchers: map[*watcher]struct{}{}}
 	b.blobs = &blobs{m: map[string][]byte{}}
 	return b
 }

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,11 +18,12 @@ type feedHub struct {
 	mu       sync.Mutex
 	values   map[string]feedValue
 	watchers map[*feedWatcher]struct{}
+	changes  uint64
 }
 
 type feedValue struct {
-	item bus.FeedItem
-	at   time.Time
+	item   bus.FeedItem
+	change uint64 // its number
 }
 
 // feedWatcher is what one watcher has yet to see: the newest value of each
@@ -48,7 +51,7 @@ func (h *feedHub) run(ctx context.Context, feed bus.Feed, log *slog.Logger) {
 				}
 				break
 			}
-			h.put(item, time.Now())
+			h.put(item)
 		}
 		select {
 		case <-ctx.Done():
@@ -57,13 +60,14 @@ func (h *feedHub) run(ctx context.Context, feed bus.Feed, log *slog.Logger) {
 	}
 }
 
-func (h *feedHub) put(item bus.FeedItem, now time.Time) {
+func (h *feedHub) put(item bus.FeedItem) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if old, ok := h.values[item.Subject]; item.Data == nil && (!ok || old.item.Data != nil) {
 		time.AfterFunc(tombstoneKept, func() { h.forget(item.Subject) })
 	}
-	h.values[item.Subject] = feedValue{item, now}
+	h.changes++
+	h.values[item.Subject] = feedValue{item, h.changes}
 	for w := range h.watchers {
 		if bus.MatchAny(w.filters, item.Subject) {
 			w.add(item)
@@ -83,10 +87,15 @@ func (h *feedHub) watch(filters []string) *feedWatcher {
 	w := &feedWatcher{filters: filters, due: map[string]bus.FeedItem{}, wake: make(chan struct{}, 1)}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	var present []feedValue
 	for subject, v := range h.values {
 		if bus.MatchAny(filters, subject) {
-			w.add(v.item)
+			present = append(present, v)
 		}
+	}
+	slices.SortFunc(present, func(a, b feedValue) int { return cmp.Compare(a.change, b.change) })
+	for _, v := range present {
+		w.add(v.item)
 	}
 	h.watchers[w] = struct{}{}
 	return w
