@@ -30,11 +30,11 @@ deps-test: deps ## install what the tests need besides
 
 build: ## build bin/reckon
 	@mkdir -p $(dir $(BIN))
-	go build -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/reckon
+	@echo "building $(BIN) (the first time this takes some minutes)"
+	@go build -ldflags "$(LDFLAGS)" -o $(BIN) ./cmd/reckon
 
 example: build ## build the tour's application into an image and import it
-	@mkdir -p bin
-	go build -o bin/hello ./examples/hello
+	@go build -o bin/hello ./examples/hello
 	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:1 --env VERSION=1 bin/hello
 	bin/reckon image build --data $(DATA) --tag example.reckon.dev/hello:2 --env VERSION=2 bin/hello
 

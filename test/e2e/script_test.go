@@ -53,6 +53,10 @@ func TestMain(m *testing.M) {
 			os.Exit(1)
 		}
 	}
+	if err := purgeLeftovers(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(code)
@@ -83,11 +87,10 @@ func TestScripts(t *testing.T) {
 
 // setup gives a script a data folder, free ports, and the purge at its end.
 func setup(env *testscript.Env) error {
-	data, err := os.MkdirTemp("", "reckon-data-")
+	data, err := newDataFolder("")
 	if err != nil {
 		return err
 	}
-	data = filepath.Join(data, "d")
 	env.Setenv("DATA", data)
 	env.Setenv("RECKON_DATA", data)
 	env.Setenv("KUBECONFIG", filepath.Join(data, "admin.kubeconfig"))
@@ -101,15 +104,19 @@ func setup(env *testscript.Env) error {
 		}
 		env.Setenv(name, address)
 	}
-	free, err := freeAddress()
-	if err != nil {
-		return err
+	for _, name := range []string{"FREEPORT", "FREEPORT2"} {
+		free, err := freeAddress()
+		if err != nil {
+			return err
+		}
+		_, port, err := net.SplitHostPort(free)
+		if err != nil {
+			return err
+		}
+		env.Setenv(name, port)
 	}
-	_, port, err := net.SplitHostPort(free)
-	if err != nil {
-		return err
-	}
-	env.Setenv("FREEPORT", port)
+	fork := filepath.Join(filepath.Dir(data), "fork")
+	env.Setenv("FORK", fork)
 	root, err := filepath.Abs("../..")
 	if err != nil {
 		return err
@@ -117,10 +124,12 @@ func setup(env *testscript.Env) error {
 	env.Setenv("ROOT", root)
 	vars := env.Vars
 	env.Defer(func() {
-		down := exec.Command(binaries.reckon, "down", "--purge", "--data", data)
-		down.Env = vars
-		if text, err := down.CombinedOutput(); err != nil {
-			env.T().Fatal(fmt.Sprintf("down --purge: %v\n%s", err, text))
+		for _, folder := range []string{fork, data} {
+			down := exec.Command(binaries.reckon, "down", "--purge", "--data", folder)
+			down.Env = vars
+			if text, err := down.CombinedOutput(); err != nil {
+				env.T().Fatal(fmt.Sprintf("down --purge: %v\n%s", err, text))
+			}
 		}
 		os.RemoveAll(filepath.Dir(data))
 	})
