@@ -57,6 +57,9 @@ func (h *historian) subject(args []string) (subject, error) {
 		k.Group, k.Resource = group, strings.ToLower(kind)
 		return subject{key: k, unsure: true}, nil
 	}
+	if meta.IsNoMatchError(err) {
+		return subject{}, fmt.Errorf("unknown kind %q: the server has no resource of that name; give one that is gone as <plural>.<group>", parts[0])
+	}
 	return subject{}, fmt.Errorf("unknown kind %q: %w", parts[0], err)
 }
 

@@ -162,14 +162,18 @@ func podSentences(pod *corev1.Pod, refused *Step, exists bool) []string {
 	case pod.Spec.NodeName == "":
 		out = append(out, fmt.Sprintf("it %s pending: the scheduler said nothing about it%s", is("is", "was"), is(" yet", "")))
 	default:
-		state := strings.ToLower(string(pod.Status.Phase))
-		if state == "" {
-			state = "pending"
+		text := "it "
+		switch pod.Status.Phase {
+		case corev1.PodRunning:
+			text += is("is running and "+map[bool]string{true: "ready", false: "not ready"}[podReady(pod)], "ran")
+		case corev1.PodSucceeded:
+			text += is("has", "had") + " succeeded"
+		case corev1.PodFailed:
+			text += is("has", "had") + " failed"
+		default:
+			text += is("is", "was") + " pending"
 		}
-		if exists && pod.Status.Phase == corev1.PodRunning {
-			state += map[bool]string{true: " and ready", false: " and not ready"}[podReady(pod)]
-		}
-		text := fmt.Sprintf("it %s %s on node %s", is("is", "was"), state, pod.Spec.NodeName)
+		text += " on node " + pod.Spec.NodeName
 		if pod.Status.Reason != "" {
 			text += " (" + strings.TrimSuffix(pod.Status.Reason+": "+pod.Status.Message, ": ") + ")"
 		}

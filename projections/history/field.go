@@ -95,7 +95,7 @@ type differ struct {
 }
 
 func (d *differ) add(path string, old, new any) {
-	f := Field{Path: path, Op: Changed, Old: old, New: new, Noise: noise(path) || old == nil && strings.HasSuffix(path, "].restartCount")}
+	f := Field{Path: path, Op: Changed, Old: old, New: new, Noise: noise(path) || expected(path, old, new)}
 	switch {
 	case old == nil:
 		f.Op = Added
@@ -106,6 +106,11 @@ func (d *differ) add(path string, old, new any) {
 		f.Secret, f.Old, f.New = true, nil, nil
 	}
 	d.out = append(d.out, f)
+}
+
+// expected: what every pod goes through.
+func expected(path string, old, new any) bool {
+	return old == nil && strings.HasSuffix(path, "].restartCount") || path == "status.conditions[PodScheduled]" && new == "True"
 }
 
 func (d *differ) value(path string, old, new any) {

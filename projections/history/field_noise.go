@@ -13,7 +13,9 @@ func noise(path string) bool {
 	switch path {
 	case lastApplied, "metadata.generation", "metadata.uid", "metadata.creationTimestamp", "metadata.deletionGracePeriodSeconds",
 		"apiVersion", "kind", "status.podIPs", "status.hostIPs", "status.hostIP", "status.qosClass", "status.startTime", "status.resources",
-		"status.images", "status.volumesInUse", "status.collisionCount":
+		"status.images", "status.volumesInUse", "status.collisionCount",
+		"status.availableReplicas", "status.unavailableReplicas", "status.terminatingReplicas", "status.fullyLabeledReplicas",
+		"status.conditions[ContainersReady]", "status.conditions[PodReadyToStartContainers]", "status.conditions[Initialized]":
 		return true
 	}
 	last := lastPart(path)
