@@ -84,7 +84,8 @@ func within(want, have any) bool {
 	case map[string]any:
 		have, _ := have.(map[string]any)
 		for k, v := range want {
-			if k == "resourceVersion" || k == "managedFields" || k == "$patch" {
+			switch k {
+			case "resourceVersion", "managedFields", "generation", "$patch": // the API's own, and syntax
 				continue
 			}
 			if !within(v, have[k]) {
@@ -175,7 +176,24 @@ func describeEvent(e *events.Event) string {
 	if e.ContentType == events.ContentObject {
 		return fmt.Sprintf("%s %s", e.Type, e.Key)
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Type, e.Key, e.Data))
+	return strings.TrimSpace(fmt.Sprintf("%s %s %s", e.Type, e.Key, withoutManagedFields(e.Data)))
+}
+
+// withoutManagedFields is a patch as people want to read it.
+func withoutManagedFields(patch []byte) []byte {
+	var p map[string]any
+	if json.Unmarshal(patch, &p) != nil {
+		return patch
+	}
+	metadata, ok := p["metadata"].(map[string]any)
+	if !ok || metadata["managedFields"] == nil {
+		return patch
+	}
+	delete(metadata, "managedFields")
+	if out, err := json.Marshal(p); err == nil {
+		return out
+	}
+	return patch
 }
 
 // describeIntent is an intent in a line.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +12,9 @@ import (
 	"strconv"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/reckon-project/reckon/events"
 )
@@ -33,6 +36,13 @@ const (
 // Intake gives the way to the Kubernetes API for a controller: requests sent through
 // the transport act as the service account of that name in kube-system.
 type Intake func(controller string) http.RoundTripper
+
+// Creator is what an Intake's transport can be besides: a way in that spares a
+// create its encoding. It does what the request would do and gives the version; taken
+// false: it did nothing, and the request must be sent. An error has an API status.
+type Creator interface {
+	CreateObject(ctx context.Context, obj runtime.Object, manager string, header http.Header) (version uint64, taken bool, err error)
+}
 
 // answer is what the API said to a write.
 type answer struct {
@@ -93,7 +103,14 @@ func (e *APIError) HasCause(t metav1.CauseType) bool {
 
 // send carries out one intent through the API.
 func send(ctx context.Context, rt http.RoundTripper, i Intent, env envelope) (answer, error) {
-	what := fmt.Sprintf("%s %s", i.Verb, i.Key)
+	what := string(i.Verb) + " " + i.Key.String()
+	if creator, ok := rt.(Creator); ok && i.Verb == VerbCreate && i.Subresource == "" {
+		h := http.Header{}
+		env.set(h, i)
+		if version, taken, err := creator.CreateObject(ctx, i.Object, env.manager, h); taken {
+			return answer{version}, asAPIError(what, err)
+		}
+	}
 	req, err := request(ctx, i, env.manager)
 	if err != nil {
 		return answer{}, fmt.Errorf("%s: %w", what, err)
@@ -117,6 +134,18 @@ func send(ctx context.Context, rt http.RoundTripper, i Intent, env envelope) (an
 		return answer{}, e
 	}
 	return readAnswer(resp.Header, body, i), nil
+}
+
+// asAPIError is an error of a Creator as the answer to a request would tell it.
+func asAPIError(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return &APIError{Intent: what, Status: status.Status()}
+	}
+	return fmt.Errorf("%s: %w: %w", what, events.ErrUnavailable, err)
 }
 
 func readAnswer(h http.Header, body []byte, i Intent) answer {

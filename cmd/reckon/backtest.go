@@ -11,6 +11,6 @@ func newBacktest() *cobra.Command {
   reckon backtest scheduler --config new.yaml --from 2h
   reckon backtest controller deployment --from 2h`,
 	}
-	cmd.AddCommand(newBacktestScheduler())
+	cmd.AddCommand(newBacktestScheduler(), newBacktestController())
 	return cmd
 }
