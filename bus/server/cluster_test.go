@@ -10,19 +10,16 @@ import (
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/bus/bustest"
 	"github.com/reckon-project/reckon/bus/server"
+	"github.com/reckon-project/reckon/bus/trust"
 )
 
 // startCluster starts three servers that replicate everything.
 func startCluster(t *testing.T) []*server.Server {
 	t.Helper()
-	peers := make([]string, 3)
-	for i := range peers {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		peers[i] = l.Addr().String()
-		l.Close()
+	peers := freePeers(t)
+	authority, err := trust.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
 	}
 	servers := make([]*server.Server, len(peers))
 	errs := make([]error, len(peers))
@@ -31,8 +28,8 @@ func startCluster(t *testing.T) []*server.Server {
 		dir := t.TempDir()
 		wg.Go(func() {
 			servers[i], errs[i] = server.Start(server.Options{
-				Dir: dir, Name: fmt.Sprintf("s%d", i+1), Authenticate: outside,
-				Cluster: &server.Cluster{Name: "test", Listen: peers[i], Peers: peers, Secret: "test"},
+				Dir: dir, Name: fmt.Sprintf("s%d", i+1), Authenticate: outside, TLS: authority.Listen(),
+				Cluster: &server.Cluster{Name: "test", Listen: peers[i], Peers: peers, Secret: "test", TLS: authority.Peers()},
 			})
 		})
 	}
@@ -50,6 +47,23 @@ func startCluster(t *testing.T) []*server.Server {
 		t.Fatal(err)
 	}
 	return servers
+}
+
+// freePeers gives three free addresses for the servers of a cluster. They are on
+// loopback addresses of their own: nobody who takes any port on the usual one
+// can take theirs meanwhile.
+func freePeers(t *testing.T) []string {
+	t.Helper()
+	peers := make([]string, 3)
+	for i := range peers {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.2.%d:0", i+1))
+		if err != nil {
+			t.Fatal(err)
+		}
+		peers[i] = l.Addr().String()
+		l.Close()
+	}
+	return peers
 }
 
 func TestConformanceCluster(t *testing.T) {
