@@ -8,5 +8,7 @@
 //	hollow.reckon.dev/exit-after: 3s    the containers end after that time
 //	hollow.reckon.dev/exit-code: "1"    with this code (0 unless said)
 //
+// An image of a registry below .invalid (registry.invalid/web:2) can't be pulled.
+//
 // No goroutine, file or socket belongs to a pretended container.
 package hollow

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -174,14 +175,28 @@ func (r *Runtime) Status(context.Context) (runtime.Status, error) {
 // Stats implements runtime.Runtime.
 func (r *Runtime) Stats(context.Context) ([]*cri.ContainerStats, error) { return nil, nil }
 
-// ImageStatus implements runtime.Images: every image is there.
+// ImageStatus implements runtime.Images: every image is there, but for those of
+// registries that there can't be.
 func (r *Runtime) ImageStatus(_ context.Context, ref string) (*cri.Image, error) {
+	if invalid(ref) {
+		return nil, nil
+	}
 	return &cri.Image{Id: ref, RepoTags: []string{ref}}, nil
 }
 
 // PullImage implements runtime.Images.
-func (r *Runtime) PullImage(context.Context, string, *cri.AuthConfig, *cri.PodSandboxConfig) error {
+func (r *Runtime) PullImage(_ context.Context, ref string, _ *cri.AuthConfig, _ *cri.PodSandboxConfig) error {
+	if invalid(ref) {
+		return fmt.Errorf("failed to pull image %q: no such host", ref)
+	}
 	return nil
+}
+
+// invalid reports whether an image's registry is below .invalid, which no name
+// ever is (RFC 2606).
+func invalid(ref string) bool {
+	host, _, _ := strings.Cut(ref, "/")
+	return strings.HasSuffix(host, ".invalid")
 }
 
 // ListImages implements runtime.Images.
