@@ -37,6 +37,7 @@ type core struct {
 	allocated *allocators
 	bus       bus.Bus
 	nodes     tunnels
+	short     *shortWay
 }
 
 func (s *Server) newCore(c controlplane.CompletedConfig, client *kubernetes.Clientset) (*core, error) {
@@ -44,10 +45,11 @@ func (s *Server) newCore(c controlplane.CompletedConfig, client *kubernetes.Clie
 	if err != nil {
 		return nil, err
 	}
+	s.local.short = newShortWay(s.options.Log)
 	return &core{
 		GenericConfig: *c.ControlPlane.NewCoreGenericConfig(),
 		config:        c, client: client, allocated: allocated,
-		bus: s.options.Bus, nodes: newTunnels(s.options.Bus),
+		bus: s.options.Bus, nodes: newTunnels(s.options.Bus), short: s.local.short,
 	}, nil
 }
 
@@ -80,6 +82,9 @@ func (c *core) addWorkloads(v1 map[string]rest.Storage, getter generic.RESTOptio
 	pod, err := podstore.NewStorage(getter, c.nodes, proxy, c.client.PolicyV1(), authorizer)
 	if err != nil {
 		return fmt.Errorf("pods: %w", err)
+	}
+	if generic := c.config.ControlPlane.Generic; generic.AuditBackend == nil {
+		c.short.pods.Store(&podCreates{pod.Pod, generic.AdmissionControl, authorizer})
 	}
 	v1["pods"], v1["pods/status"], v1["pods/resize"] = pod.Pod, pod.Status, pod.Resize
 	v1["pods/ephemeralcontainers"], v1["pods/eviction"] = pod.EphemeralContainers, pod.Eviction

@@ -19,6 +19,7 @@ type inProcess struct {
 	set     chan struct{}
 	base    context.Context // ends with the server
 	running sync.WaitGroup
+	short   *shortWay // nil: there is none
 }
 
 func newInProcess(base context.Context) *inProcess {
