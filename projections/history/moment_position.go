@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,6 +68,10 @@ func (m Moment) gone(ctx context.Context, log bus.Log, first uint64) error {
 
 // eventFrom gives the event at a position or the next one there is, nil at the end.
 func eventFrom(ctx context.Context, log bus.Log, position uint64) (*events.Event, error) {
+	e, err := log.Get(ctx, position)
+	if err == nil || !errors.Is(err, events.ErrNotFound) && !errors.Is(err, events.ErrGone) {
+		return e, err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	for e, err := range log.Read(ctx, position) {
