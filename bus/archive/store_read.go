@@ -293,3 +293,37 @@ func (s *Store) chainBefore(ctx context.Context, sequence uint64) (c events.Chai
 	}
 	return c, false, nil
 }
+
+// Size is what an archive holds.
+type Size struct {
+	Segments int
+	Events   uint64
+	Bytes    int64 // as stored, compressed
+	Content  int64 // uncompressed
+	Damaged  []error
+}
+
+// Size adds up the segments' indexes. Segments without a readable index are
+// named in Damaged.
+func (s *Store) Size(ctx context.Context) (Size, error) {
+	spans, err := s.Spans(ctx, true)
+	if err != nil {
+		return Size{}, err
+	}
+	out := Size{Segments: len(spans)}
+	for _, x := range spans {
+		i, err := s.index(ctx, x)
+		if d := (*Damaged)(nil); errors.As(err, &d) {
+			out.Damaged = append(out.Damaged, err)
+			continue
+		}
+		if err != nil {
+			return out, err
+		}
+		out.Events += i.Count
+		out.Content += i.Bytes
+		last := &i.Frames[len(i.Frames)-1]
+		out.Bytes += last.Offset + last.Length
+	}
+	return out, nil
+}

@@ -48,7 +48,8 @@ Every change is an event in one log; every component rebuilds what it knows from
 	}
 	root.AddCommand(
 		newUp(), newDown(), newServer(), newAgent(), newToken(), newHollow(), newStatus(),
-		newKubectl(), newImage(), newEvents(), newPublish(), newBacktest(), newVersion(),
+		newLog(), newReplay(), newExport(), newImport(), newAudit(),
+		newKubectl(), newContext(), newImage(), newEvents(), newPublish(), newBacktest(), newFork(), newVerify(), newVersion(),
 		newHistory(), newDiff(), newWhy(), newUndo(), newTrace(),
 	)
 	return root
