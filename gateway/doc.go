@@ -23,6 +23,7 @@
 //     renewed at a start that finds them close to their end.
 //  5. Requests to a node (logs, exec, attach, port-forward, proxy) leave through
 //     the node's tunnel on the bus: no node needs an open port.
+//  6. Under /at/<when>/ the same API shows the past, read-only (package past).
 //
 // The caller's duty: run the projections given in [Options], call Run once, and
 // give the in-process transport only to trusted code.

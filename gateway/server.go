@@ -21,6 +21,7 @@ import (
 
 	"github.com/reckon-project/reckon/gateway/news"
 	"github.com/reckon-project/reckon/gateway/nodeleases"
+	"github.com/reckon-project/reckon/gateway/past"
 	"github.com/reckon-project/reckon/gateway/store"
 )
 
@@ -32,6 +33,7 @@ type Server struct {
 	stores     *store.Factory
 	news       *news.Book
 	leases     *nodeleases.Heard
+	past       *past.Past
 	direct     *direct
 	local      *inProcess
 	aggregator *aggregatorapiserver.APIAggregator
@@ -95,6 +97,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	s.direct = newDirect(o.Log)
 	s.news = news.New(news.Options{Log: o.Log, Volatile: o.Volatile})
 	s.leases = nodeleases.New(nodeleases.Options{Bus: o.Bus, Log: o.Log, Volatile: o.Volatile})
+	s.past = past.New(past.Options{Log: o.Bus.Log(), Objects: s.stores.At})
 	upstream, err := o.upstream(s.base, s.listener, advertised, keys)
 	if err != nil {
 		return err

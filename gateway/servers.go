@@ -14,11 +14,14 @@ import (
 	controlplaneapiserver "k8s.io/kubernetes/pkg/controlplane/apiserver"
 	"k8s.io/kubernetes/pkg/controlplane/controller/defaultservicecidr"
 	"k8s.io/kubernetes/pkg/controlplane/controller/kubernetesservice"
+
+	"github.com/reckon-project/reckon/gateway/past"
 )
 
 // servers makes the chain's servers from their configurations, last first.
 func (s *Server) servers(kube *controlplane.Config, extensions *apiextensionsapiserver.Config, aggregator *aggregatorapiserver.Config) (*aggregatorapiserver.APIAggregator, error) {
 	aggregation, k, x := aggregator.Complete(), kube.Complete(), extensions.Complete()
+	s.past.Custom = past.CustomHandlers(x)
 
 	notFound := notfoundhandler.New(kube.ControlPlane.Generic.Serializer, genericapifilters.NoMuxAndDiscoveryIncompleteKey)
 	custom, err := x.New(genericapiserver.NewEmptyDelegateWithCustomHandler(notFound))

@@ -29,6 +29,7 @@ const keptChanges = 1 << 14
 // Book holds all Events in memory.
 type Book struct {
 	Options
+	pasts pasts
 
 	mu       sync.Mutex
 	version  uint64

@@ -13,6 +13,8 @@ import (
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/kubernetes/pkg/api/legacyscheme"
 	api "k8s.io/kubernetes/pkg/apis/core"
+
+	over "github.com/reckon-project/reckon/gateway/store"
 )
 
 // value builds the registry's object of an entry: a copy of its own.
@@ -81,8 +83,12 @@ func (s selection) match(e *entry) (*api.Event, error) {
 }
 
 // present gives everything in the book, complete up to what was acknowledged
-// or folded before the call.
+// or folded before the call; or what the log had told at the moment of ctx.
 func (s *store) present(ctx context.Context) (*btree.Map[string, *entry], uint64, error) {
+	if moment, ok := over.MomentOf(ctx); ok {
+		items, err := s.book.then(ctx, moment)
+		return items, moment, err
+	}
 	position, err := s.Interface.GetCurrentResourceVersion(ctx)
 	if err != nil {
 		return nil, 0, err

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/apiserver/pkg/storage"
 	api "k8s.io/kubernetes/pkg/apis/core"
+
+	over "github.com/reckon-project/reckon/gateway/store"
 )
 
 // bookmarkEvery is how often a watch that takes bookmarks gets one.
@@ -25,6 +27,7 @@ type watcher struct {
 	ctx    context.Context
 	cancel context.CancelFunc
 	done   sync.WaitGroup
+	still  bool // it is about the past: nothing more happens
 }
 
 // Watch implements storage.Interface.
@@ -63,6 +66,9 @@ func (s *store) Watch(ctx context.Context, key string, o storage.ListOptions) (w
 	if from == 0 || from > version { // no version, or one of another server
 		from = version
 	}
+	if _, past := over.MomentOf(ctx); past {
+		w.still = true
+	}
 	w.ctx, w.cancel = context.WithCancel(ctx)
 	w.done.Go(func() { w.run(first, from) })
 	return w, nil
@@ -79,6 +85,10 @@ func (w *watcher) run(first []watch.Event, from uint64) {
 		if !w.send(e) {
 			return
 		}
+	}
+	if w.still {
+		<-w.ctx.Done()
+		return
 	}
 	tick := time.NewTicker(bookmarkEvery)
 	defer tick.Stop()

@@ -12,6 +12,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/storage"
 	"k8s.io/kubernetes/pkg/apis/coordination"
+
+	over "github.com/reckon-project/reckon/gateway/store"
 )
 
 // store is the storage of Leases: those written, and those told by heartbeats.
@@ -33,11 +35,13 @@ type selection struct {
 	name string // "": all
 }
 
-// selects tells what a key and a predicate select; false: none of those told.
-func (s *store) selects(key string, p storage.SelectionPredicate) (selection, bool) {
+// selects tells what a key and a predicate select; false: none of those told,
+// whose past nobody knows.
+func (s *store) selects(ctx context.Context, key string, p storage.SelectionPredicate) (selection, bool) {
 	rel := strings.TrimPrefix(strings.TrimPrefix(key, s.prefix), "/")
 	namespace, name, _ := strings.Cut(rel, "/")
-	return selection{p, name}, namespace == "" || namespace == corev1.NamespaceNodeLease
+	_, past := over.MomentOf(ctx)
+	return selection{p, name}, !past && (namespace == "" || namespace == corev1.NamespaceNodeLease)
 }
 
 // lease gives a node's lease at a version if it is selected.
@@ -57,8 +61,8 @@ func (h *Heard) selected(sel selection, node, version string) (*coordination.Lea
 }
 
 // told gives the lease that a key names, if it is one that is told.
-func (s *store) told(key string) *coordination.Lease {
-	if sel, ok := s.selects(key, storage.Everything); ok && sel.name != "" {
+func (s *store) told(ctx context.Context, key string) *coordination.Lease {
+	if sel, ok := s.selects(ctx, key, storage.Everything); ok && sel.name != "" {
 		return s.heard.lease(sel.name)
 	}
 	return nil
@@ -66,7 +70,7 @@ func (s *store) told(key string) *coordination.Lease {
 
 // Get implements storage.Interface.
 func (s *store) Get(ctx context.Context, key string, o storage.GetOptions, out runtime.Object) error {
-	l := s.told(key)
+	l := s.told(ctx, key)
 	if l == nil {
 		return s.Interface.Get(ctx, key, o, out)
 	}
@@ -88,7 +92,7 @@ func (s *store) GetList(ctx context.Context, key string, o storage.ListOptions, 
 	if err := s.Interface.GetList(ctx, key, o, list); err != nil {
 		return err
 	}
-	sel, ok := s.selects(key, o.Predicate)
+	sel, ok := s.selects(ctx, key, o.Predicate)
 	to, isList := list.(*coordination.LeaseList)
 	if !ok || !isList || to.Continue != "" || o.ResourceVersionMatch == metav1.ResourceVersionMatchExact {
 		return nil
@@ -115,7 +119,7 @@ func errTold(l *coordination.Lease) error {
 
 // GuaranteedUpdate implements storage.Interface.
 func (s *store) GuaranteedUpdate(ctx context.Context, key string, out runtime.Object, ignoreNotFound bool, p *storage.Preconditions, update storage.UpdateFunc, cached runtime.Object) error {
-	if l := s.told(key); l != nil {
+	if l := s.told(ctx, key); l != nil {
 		return errTold(l)
 	}
 	return s.Interface.GuaranteedUpdate(ctx, key, out, ignoreNotFound, p, update, cached)
@@ -123,7 +127,7 @@ func (s *store) GuaranteedUpdate(ctx context.Context, key string, out runtime.Ob
 
 // Delete implements storage.Interface.
 func (s *store) Delete(ctx context.Context, key string, out runtime.Object, p *storage.Preconditions, validate storage.ValidateObjectFunc, cached runtime.Object, o storage.DeleteOptions) error {
-	if l := s.told(key); l != nil {
+	if l := s.told(ctx, key); l != nil {
 		return errTold(l)
 	}
 	return s.Interface.Delete(ctx, key, out, p, validate, cached, o)

@@ -32,7 +32,7 @@ type watcher struct {
 
 // Watch implements storage.Interface.
 func (s *store) Watch(ctx context.Context, key string, o storage.ListOptions) (watch.Interface, error) {
-	sel, ok := s.selects(key, o.Predicate)
+	sel, ok := s.selects(ctx, key, o.Predicate)
 	if !ok {
 		return s.Interface.Watch(ctx, key, o)
 	}

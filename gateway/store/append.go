@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/reckon-project/reckon/bus"
@@ -146,11 +148,23 @@ func (s *Store) open(ctx context.Context, o *events.Object) (value runtime.Objec
 	return s.Sealer.Open(ctx, o.Key, o.Value)
 }
 
+// AnnotationDestroyed says of an object shown from the past why its sealed values
+// are missing.
+const AnnotationDestroyed = "reckon.dev/values-destroyed"
+
 // openWas is open for an object that may be gone by now: what was destroyed
-// with it is missing, and that is no error.
+// with it is missing, an annotation says so, and that is no error.
 func (s *Store) openWas(ctx context.Context, o *events.Object) (runtime.Object, error) {
 	value, _, err := s.open(ctx, o)
 	if value != nil && errors.Is(err, events.ErrGone) {
+		if m, ok := value.(metav1.Object); ok {
+			annotations := maps.Clone(m.GetAnnotations())
+			if annotations == nil {
+				annotations = map[string]string{}
+			}
+			annotations[AnnotationDestroyed] = "the key of these values was destroyed with the object; they can't be read any more"
+			m.SetAnnotations(annotations)
+		}
 		return value, nil
 	}
 	return value, err

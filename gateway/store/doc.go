@@ -20,6 +20,9 @@
 //     matching is DELETED, one that starts is ADDED; void events are not seen. A
 //     watcher that falls behind what is kept gets an error event, and its end.
 //  7. Objects handed out are copies.
+//  8. Under a context of [WithMoment] all reads see the log as it was at that
+//     position; a list with an exact resourceVersion does so for any version in
+//     the history, and a watch may begin at any.
 //
 // The resourceVersion is the sequence of the log: of LOG, or of VOLATILE for the
 // resources kept there (Leases, Events). A time to live holds on VOLATILE only:

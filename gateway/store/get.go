@@ -19,6 +19,9 @@ func (s *Store) Get(ctx context.Context, key string, opts storage.GetOptions, ou
 	if err != nil {
 		return err
 	}
+	if moment, ok := MomentOf(ctx); ok {
+		return s.getThen(ctx, key, k, moment, opts, out)
+	}
 	snap, err := s.notOlder(ctx, opts.ResourceVersion)
 	if err != nil {
 		return err

@@ -27,6 +27,9 @@ type view struct {
 // view gives the objects that list options ask for. at is the exact position, 0
 // if there is none. An exact one that isn't kept is ErrGone.
 func (s *Store) view(ctx context.Context, at int64, opts storage.ListOptions) (*view, error) {
+	if moment, ok := MomentOf(ctx); ok {
+		return s.momentView(ctx, moment, uint64(max(at, 0)))
+	}
 	v := &view{group: s.resource.Group, resource: s.resource.Resource}
 	var err error
 	switch {

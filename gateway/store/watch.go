@@ -15,7 +15,6 @@ import (
 	utilflowcontrol "k8s.io/apiserver/pkg/util/flowcontrol"
 
 	"github.com/reckon-project/reckon/events"
-	"github.com/reckon-project/reckon/projections"
 )
 
 const (
@@ -84,13 +83,7 @@ func (w *watcher) Stop()                          { w.cancel() }
 func (w *watcher) run(opts storage.ListOptions) {
 	defer close(w.results)
 	defer w.cancel()
-	err := w.begin(opts)
-	if err == nil {
-		err = w.catchUp()
-	}
-	if err == nil {
-		err = w.follow()
-	}
+	err := w.tell(opts)
 	if w.ctx.Err() != nil {
 		return
 	}
@@ -98,6 +91,19 @@ func (w *watcher) run(opts storage.ListOptions) {
 	case w.results <- watch.Event{Type: watch.Error, Object: statusOf(err)}:
 	case <-w.ctx.Done():
 	}
+}
+
+func (w *watcher) tell(opts storage.ListOptions) error {
+	if moment, ok := MomentOf(w.ctx); ok {
+		return w.tellThen(moment, opts)
+	}
+	if err := w.begin(opts); err != nil {
+		return err
+	}
+	if err := w.catchUp(); err != nil {
+		return err
+	}
+	return w.follow()
 }
 
 func statusOf(err error) *metav1.Status {
@@ -122,7 +128,8 @@ func (w *watcher) begin(opts storage.ListOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := w.sendState(snap); err != nil {
+	v := &view{group: w.store.resource.Group, resource: w.store.resource.Resource, snap: snap}
+	if err := w.sendState(v); err != nil {
 		return err
 	}
 	w.from = snap.Position()
@@ -132,8 +139,7 @@ func (w *watcher) begin(opts storage.ListOptions) error {
 	return nil
 }
 
-func (w *watcher) sendState(snap *projections.Snapshot) error {
-	v := &view{group: w.store.resource.Group, resource: w.store.resource.Resource, snap: snap}
+func (w *watcher) sendState(v *view) error {
 	prefix := w.rel
 	if !w.recursive {
 		k, err := w.store.objectKey(w.store.prefix + "/" + w.rel)
