@@ -4,11 +4,19 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+
+	"github.com/reckon-project/reckon/events"
 )
+
+// writeFailed is how the NATS server says that it could not write a stream and
+// stores nothing more in it. There is no other word of it: whoever appended just
+// gets no answer. (TestPowerCutLosesNothing hangs if a new version words it otherwise.)
+const writeFailed = "JetStream stream '%s > %s' critical write error: %v"
 
 // logger carries the NATS server's log to slog and keeps its last error.
 type logger struct {
-	log *slog.Logger
+	log     *slog.Logger
+	failure func(error) // ends the process
 
 	mu   sync.Mutex
 	last string
@@ -24,6 +32,9 @@ func (l *logger) Tracef(string, ...any)           {}
 func (l *logger) Errorf(format string, v ...any) {
 	l.keep(format, v...)
 	l.log.Warn(fmt.Sprintf(format, v...))
+	if format == writeFailed {
+		l.failure(fmt.Errorf("stream %v: %w: write: %v", v[1], events.ErrUnavailable, v[2]))
+	}
 }
 
 func (l *logger) Fatalf(format string, v ...any) {

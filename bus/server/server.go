@@ -83,7 +83,7 @@ func (s *Server) start(starting context.Context) error {
 	if s.nats, err = server.NewServer(o); err != nil {
 		return err
 	}
-	log := &logger{log: s.options.Log}
+	log := &logger{log: s.options.Log, failure: s.options.OnSyncFailure}
 	s.nats.SetLoggerV2(log, false, false, false)
 	s.nats.Start()
 	if !s.nats.ReadyForConnections(startWait) {
