@@ -30,7 +30,7 @@ func (p *plane) runControllers(ctx context.Context) error {
 			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile})...)
 	})
 	group.Go(func() error {
-		return nodefeed.Run(ctx, nodefeed.Options{Bus: p.bus, Projection: p.log, Open: p.keys.Open, Holder: p.holder})
+		return nodefeed.Run(ctx, nodefeed.Options{Bus: p.bus, Projection: p.log, Open: p.openSecret, Holder: p.holder})
 	})
 	return group.Wait()
 }
