@@ -106,7 +106,7 @@ func (p *plane) fold(ctx, folding context.Context, group *errgroup.Group) error 
 	if err != nil {
 		return err
 	}
-	p.log = projections.New(p.bus.Log(), projections.Signer(signer), projections.WithCheckpoints(projections.Checkpoints{Blobs: p.bus.Blobs()}))
+	p.log = projections.New(p.bus.Log(), projections.Signer(signer), projections.WithCheckpoints(projections.Checkpoints{Blobs: p.bus.Blobs(), Every: p.options.checkpointEvery()}))
 	p.volatile = projections.New(p.bus.Volatile(), projections.Volatile())
 	if err := p.log.Restore(ctx, p.bus.Blobs()); err != nil {
 		return fmt.Errorf("restore the newest checkpoint: %w", err)

@@ -94,19 +94,20 @@ func (p *plane) connect() error {
 	return nil
 }
 
-const (
-	countEvery = time.Minute // looks at how many events the stream has
-	ageEvery   = time.Hour   // looks at how old they are
-)
+// ageEvery is how often the age of the log's events is looked at.
+const ageEvery = time.Hour
+
+// every is how many events lie between two checkpoints: the window begins with
+// one, so that a small window needs them closer together.
+func (r retention) every() uint64 { return min(max(r.events/4, 100), 50_000) }
+
+func (o *planeOptions) checkpointEvery() uint64 { return retention{events: o.windowEvents}.every() }
 
 // retain moves what leaves the hot window into the archive, and lets go of what
 // is older than the history to keep, until ctx ends. What can't be done yet,
 // because two checkpoints don't cover it, waits.
 func (p *plane) retain(ctx context.Context, r retention) error {
-	tick := time.NewTicker(countEvery)
-	defer tick.Stop()
-	var aged time.Time
-	for {
+	for aged := (time.Time{}); ctx.Err() == nil; {
 		now := time.Now()
 		byAge := now.Sub(aged) >= ageEvery
 		if byAge {
@@ -115,12 +116,16 @@ func (p *plane) retain(ctx context.Context, r retention) error {
 		if err := p.retainOnce(ctx, r, now, byAge); err != nil && ctx.Err() == nil && !errors.Is(err, events.ErrUnavailable) {
 			slog.Warn("history can't be archived or let go of", "error", err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-tick.C:
+		// Again when there are so many events more that a Move is worth it.
+		next := max(p.log.Snapshot().First()+r.events, p.log.Snapshot().Position()) + r.every()/2
+		waiting, enough := context.WithDeadline(ctx, aged.Add(ageEvery))
+		err := p.log.WaitFor(waiting, next)
+		enough()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err // ctx ended, or folding did
 		}
 	}
+	return ctx.Err()
 }
 
 func (p *plane) retainOnce(ctx context.Context, r retention, now time.Time, byAge bool) error {
