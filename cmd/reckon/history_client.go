@@ -16,7 +16,6 @@ import (
 	"github.com/reckon-project/reckon/projections/history"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/rest"
@@ -85,8 +84,6 @@ func (h *historian) namespace() (string, error) {
 	ns, _, err := h.flags.ToRawKubeConfigLoader().Namespace()
 	return ns, err
 }
-
-func (h *historian) mapper() (meta.RESTMapper, error) { return h.flags.ToRESTMapper() }
 
 // ask sends a request and decodes the answer into out, or gives it back as it
 // is for an out of nil.

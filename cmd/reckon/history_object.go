@@ -66,9 +66,23 @@ func (h *historian) subject(args []string) (subject, error) {
 // builtIn reports whether a key's resource is one of Kubernetes' own.
 func builtIn(k events.Key) bool { return events.Scheme.IsGroupRegistered(k.Group) }
 
-// resource asks the server which resource is meant, and whether it has namespaces.
+// resource asks the server which resource is meant, and whether it has
+// namespaces. What is remembered of its answers may be older than the resource.
 func (h *historian) resource(name string) (schema.GroupVersionResource, bool, error) {
-	mapper, err := h.mapper()
+	gvr, namespaced, err := h.mapped(name)
+	if !meta.IsNoMatchError(err) {
+		return gvr, namespaced, err
+	}
+	remembered, derr := h.flags.ToDiscoveryClient()
+	if derr != nil {
+		return gvr, namespaced, derr
+	}
+	remembered.Invalidate()
+	return h.mapped(name)
+}
+
+func (h *historian) mapped(name string) (schema.GroupVersionResource, bool, error) {
+	mapper, err := h.flags.ToRESTMapper()
 	if err != nil {
 		return schema.GroupVersionResource{}, false, err
 	}
