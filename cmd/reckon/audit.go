@@ -79,7 +79,7 @@ func newAuditPrinter(format, level string) (auditPrinter, error) {
 	case "table":
 		return func(w io.Writer, c projections.Change) error {
 			e := c.Event
-			return auditLine(w, e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprint(e.Sequence), actorOf(e), e.Source, verbOf(e), e.Key.String(), resultOf(c))
+			return auditLine(w, e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), fmt.Sprint(e.Sequence), by(e), e.Source, verbOf(e), e.Key.String(), resultOf(c))
 		}, nil
 	case "json":
 		return printAuditJSON, nil

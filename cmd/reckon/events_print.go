@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -147,7 +148,7 @@ func cloudEvent(c projections.Change) any {
 	out := map[string]any{}
 	for k, v := range e.Header() {
 		if name, ok := strings.CutPrefix(k, "ce-"); ok {
-			out[name] = v[0]
+			out[name] = plain(v[0])
 		}
 	}
 	out["sequence"] = fmt.Sprint(e.Sequence)
@@ -159,6 +160,14 @@ func cloudEvent(c projections.Change) any {
 		out["void"] = c.Void.Error()
 	}
 	return out
+}
+
+// plain undoes the percent-encoding that is for headers only.
+func plain(s string) string {
+	if text, err := url.PathUnescape(s); err == nil {
+		return text
+	}
+	return s
 }
 
 func data(e *events.Event) any {
