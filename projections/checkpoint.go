@@ -28,6 +28,11 @@ func WriteCheckpoint(ctx context.Context, s *Snapshot, blobs bus.Blobs) error {
 	return writeCheckpoint(ctx, s, blobs, nil)
 }
 
+// WriteSignedCheckpoint is WriteCheckpoint with the signature of a cluster's key.
+func WriteSignedCheckpoint(ctx context.Context, s *Snapshot, blobs bus.Blobs, key ed25519.PrivateKey) error {
+	return writeCheckpoint(ctx, s, blobs, key)
+}
+
 func writeCheckpoint(ctx context.Context, s *Snapshot, blobs bus.Blobs, key ed25519.PrivateKey) error {
 	r, w := io.Pipe()
 	compressed, err := zstd.NewWriter(w, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderCRC(true))
@@ -51,6 +56,12 @@ func writeCheckpoint(ctx context.Context, s *Snapshot, blobs bus.Blobs, key ed25
 // ReadCheckpoint reads the checkpoint of a position. One that is damaged, or
 // not of that position, is an error of class events.ErrInvalid.
 func ReadCheckpoint(ctx context.Context, position uint64, blobs bus.Blobs) (*Snapshot, error) {
+	return readCheckpoint(ctx, position, blobs, nil)
+}
+
+// readCheckpoint is ReadCheckpoint for a state that shares with present, if
+// there is one, the objects that are the same: they aren't even decoded.
+func readCheckpoint(ctx context.Context, position uint64, blobs bus.Blobs, present *Snapshot) (*Snapshot, error) {
 	blob, err := blobs.Get(ctx, checkpointName(position))
 	if err != nil {
 		return nil, fmt.Errorf("read checkpoint at %d: %w", position, err)
@@ -61,7 +72,7 @@ func ReadCheckpoint(ctx context.Context, position uint64, blobs bus.Blobs) (*Sna
 		return nil, fmt.Errorf("read checkpoint at %d: %w: %v", position, events.ErrInvalid, err)
 	}
 	defer r.Close()
-	d := &decoder{r: bufio.NewReaderSize(r, 1<<16)}
+	d := &decoder{r: bufio.NewReaderSize(r, 1<<16), present: present}
 	s, err := d.snapshot(ctx)
 	if err == nil {
 		_, err = readSeal(d.r)

@@ -39,8 +39,9 @@ func (d *decoder) snapshot(ctx context.Context) (*Snapshot, error) {
 
 // decoder remembers the first error.
 type decoder struct {
-	r   *bufio.Reader
-	err error
+	r       *bufio.Reader
+	present *Snapshot // to share objects with, or nil
+	err     error
 }
 
 // record is an object whose value isn't decoded yet.
@@ -121,7 +122,12 @@ func (d *decoder) table(s *state, values func([]record)) []*events.Object {
 				Reporter: reporter, Counter: events.Counter{Incarnation: d.number(), N: d.number()},
 			})
 		}
-		out, chunk = append(out, o), append(chunk, record{o, d.bytes()})
+		if have := d.shared(o); have != nil {
+			d.skip()
+			out = append(out, have)
+		} else {
+			out, chunk = append(out, o), append(chunk, record{o, d.bytes()})
+		}
 		if d.err == nil && (len(chunk) == decodeChunk || n == 1) {
 			values(chunk)
 			chunk = nil
@@ -135,6 +141,26 @@ func (d *decoder) table(s *state, values func([]record)) []*events.Object {
 		}
 	}
 	return out
+}
+
+// shared is the present's object if it is the one that comes.
+func (d *decoder) shared(o *events.Object) *events.Object {
+	if d.present == nil || d.err != nil {
+		return nil
+	}
+	have := d.present.Get(o.Key)
+	if have == nil || have.Version != o.Version || have.Decision != o.Decision {
+		return nil
+	}
+	return have
+}
+
+// skip passes over a byte string.
+func (d *decoder) skip() {
+	if n := d.number(); d.err == nil {
+		_, err := d.r.Discard(int(min(n, maxEncoded)))
+		d.fail(err)
+	}
 }
 
 // object reads what objects and tombstones have in common.

@@ -23,8 +23,18 @@
 //     it is trimmed, the checkpoint at its edge is the beginning: Trim makes
 //     sure that it and another one are readable first, and says so in the log
 //     ([events.Trimmed]), so that all folds forget the same at the same position.
-//  7. A damaged checkpoint is passed over; one that doesn't belong to the log
-//     is refused.
+//  7. A damaged checkpoint is passed over, named in the logger's words, and made
+//     again from the log where an older one or the log's beginning allows it;
+//     one that doesn't belong to the log is refused.
+//  8. A state of the past is never far: the last changes in memory have a
+//     snapshot every 1,024 events; of the newest 30×Every events (1,500,000)
+//     checkpoints stay at most 2×Every apart, further back 17×Every. A past
+//     state shares with the present what they have in common.
+//  9. Every event folded, void ones too, goes into a hash chain
+//     ([Snapshot.Chain]), which checkpoints hold and, with [Signer], sign.
+//     [Verify] folds again and says what was tampered with, and where; an
+//     [Anchor] kept elsewhere lets it see that the newest part was cut off. A
+//     checkpoint of format 1 has no chain: there it begins at that checkpoint.
 //
 // A projection of VOLATILE ([Volatile]) gives 1, 2, 3 (with BufferOnly) and 5:
 // that log forgets by itself, so two folds of it agree on the objects only.

@@ -44,7 +44,7 @@ func (p *Projection) At(ctx context.Context, position uint64) (*Snapshot, error)
 	if err != nil || base.Position() == position {
 		return base, err
 	}
-	s := base.s.thaw()
+	s := base.s.past(p.Snapshot())
 	for e, err := range p.read(ctx, s.position, position) {
 		if err != nil {
 			return nil, fmt.Errorf("state at %d: %w", position, err)
@@ -94,7 +94,7 @@ func (p *Projection) base(ctx context.Context, position uint64) (base *Snapshot,
 		if stored[i]+1 < first || (best != nil && stored[i] <= best.Position()) {
 			break
 		}
-		s, err := p.checkpoints.read(ctx, stored[i])
+		s, err := readCheckpoint(ctx, stored[i], p.checkpoints.Blobs, p.Snapshot())
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, nil, fmt.Errorf("state at %d: %w", position, ctx.Err())
@@ -173,7 +173,7 @@ func (p *Projection) History(ctx context.Context, from, to uint64) iter.Seq2[[]C
 			yield(nil, fmt.Errorf("changes after %d: %w", from, err))
 			return
 		}
-		s := base.s.thaw()
+		s := base.s.past(p.Snapshot())
 		slice := make([]Change, 0, historySlice)
 		for e, err := range p.read(ctx, from, to) {
 			if err != nil {

@@ -43,7 +43,7 @@ func (p *Projection) Replay(ctx context.Context, from, to uint64, options ...Rep
 			yield(Step{}, fmt.Errorf("replay after %d: %w", from, err))
 			return
 		}
-		s := base.s.thaw()
+		s := base.s.past(p.Snapshot())
 		for e, err := range p.read(ctx, from, to) {
 			if err != nil {
 				yield(Step{}, fmt.Errorf("replay after %d: %w", from, err))

@@ -113,3 +113,27 @@ func TestDamagedCheckpointsAreMadeAgain(t *testing.T) {
 		}
 	}
 }
+
+// What a past state has in common with the present is in memory once, whether
+// it was decoded from a checkpoint or folded.
+func TestThePastSharesWithThePresent(t *testing.T) {
+	_, p, s := told(t, 700)
+	present, shared, own := p.Snapshot(), 0, 0
+	for _, position := range []uint64{300, 599, 640} {
+		past, err := p.At(t.Context(), position)
+		must(t, err)
+		for o := range past.List("", "pods", "") {
+			switch have := present.Get(o.Key); {
+			case have == nil || have.Version != o.Version || have.Decision != o.Decision:
+				own++
+			case have != o:
+				t.Errorf("at %d: %s is in memory twice", position, o.Key)
+			default:
+				shared++
+			}
+		}
+	}
+	if shared == 0 || own == 0 || s.n != 700 {
+		t.Errorf("%d shared, %d not", shared, own)
+	}
+}

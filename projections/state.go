@@ -30,6 +30,7 @@ type state struct {
 	frozen    []*table // the tables as last published
 	dirty     []int    // slots of the tables that changed since
 	uidsDirty bool
+	present   *Snapshot         // of the same log, to share objects with; nil: none
 	uidsAs    btree.Set[string] // uids as last published
 }
 
@@ -64,6 +65,9 @@ func (s *state) applyUnchained(e *events.Event) Change {
 	key := keyOf(e.Key)
 	old := s.lookup(e.Key, key)
 	next, err := s.next(old, e)
+	if s.present != nil && next != old {
+		next = s.shared(next, key)
+	}
 	if next != old && (next.Exists() || next.Decision >= max(s.first, 1)) {
 		s.store(key, old, next, e.Prefix == events.PrefixFact)
 	}
@@ -79,6 +83,19 @@ func (s *state) applyUnchained(e *events.Event) Change {
 		c.Old = old
 	}
 	return c
+}
+
+// shared is the present's object if it is the same: what a state of the past
+// has in common with the present is in memory once.
+func (s *state) shared(o *events.Object, key string) *events.Object {
+	if !o.Exists() {
+		return o
+	}
+	have := s.present.get(resource{o.Key.Group, o.Key.Resource}, key)
+	if have == nil || have.Version != o.Version || have.Decision != o.Decision {
+		return o
+	}
+	return have
 }
 
 // next is what an event makes of an object.
@@ -180,6 +197,13 @@ func (s *state) freeze() *state {
 		chain: s.chain, chained: s.chained,
 		epochs: s.epochs, slots: s.slots, tables: s.frozen, uids: s.uidsAs,
 	}
+}
+
+// past is thaw for a state of the past, which shares objects with the present.
+func (s *state) past(present *Snapshot) *state {
+	c := s.thaw()
+	c.present = present
+	return c
 }
 
 // thaw gives a state of its own to go on folding from a frozen one.
