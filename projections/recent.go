@@ -43,7 +43,7 @@ func (p *Projection) recall(position uint64) *Snapshot {
 	if base == nil || base.Position() == position {
 		return base
 	}
-	s := base.s.thaw()
+	s := base.s.past(p.Snapshot())
 	for _, c := range changes[after(changes, base.Position()):after(changes, position)] {
 		s.apply(c.Event)
 	}
