@@ -2,11 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 
 	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/bus/trust"
+	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 	"github.com/reckon-project/reckon/projections/sealed"
 	corev1 "k8s.io/api/core/v1"
@@ -91,8 +93,11 @@ func (p *plane) forgetKeys(ctx context.Context) error {
 	}
 	for ctx.Err() == nil {
 		for changes, err := range p.log.Changes(ctx, p.log.Snapshot().Position()) {
-			if err != nil {
+			if errors.Is(err, events.ErrGone) {
 				break // it fell behind: what it missed it forgets at the next start
+			}
+			if err != nil {
+				return err
 			}
 			for _, c := range changes {
 				p.forgetKey(c)
