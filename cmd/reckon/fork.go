@@ -114,10 +114,10 @@ func (k *fork) run(ctx context.Context) (err error) {
 	if err := k.copyLog(ctx, origin, first, position); err != nil {
 		return err
 	}
-	if err := k.copyCheckpoints(ctx, origin, checkpoints); err != nil {
+	if err := k.copyKeys(); err != nil {
 		return err
 	}
-	if err := k.copyKeys(); err != nil {
+	if err := k.copyCheckpoints(ctx, origin, first, checkpoints); err != nil {
 		return err
 	}
 	if err := k.to.markForked(forked{Origin: string(k.from), Position: position, Secrets: k.secrets, Time: now.UTC()}); err != nil {
@@ -152,7 +152,7 @@ const checkpointPrefix = "checkpoint/"
 
 // reach gives the beginning of the log, and the checkpoints that the state at
 // position can be made from. A log that was trimmed needs at least one.
-func reach(ctx context.Context, b bus.Bus, position uint64) (first uint64, checkpoints []string, err error) {
+func reach(ctx context.Context, b bus.Bus, position uint64) (first uint64, checkpoints map[string]uint64, err error) {
 	first, _, err = b.Log().Range(ctx)
 	if err != nil {
 		return 0, nil, err
@@ -162,12 +162,13 @@ func reach(ctx context.Context, b bus.Bus, position uint64) (first uint64, check
 		return 0, nil, err
 	}
 	based := first <= 1
+	checkpoints = map[string]uint64{}
 	for _, name := range names {
 		var at uint64
 		if n, err := fmt.Sscanf(strings.TrimPrefix(name, checkpointPrefix), "%d", &at); n != 1 || err != nil || at > position || at+1 < first {
 			continue
 		}
-		checkpoints = append(checkpoints, name)
+		checkpoints[name] = at
 		based = true
 	}
 	if !based {

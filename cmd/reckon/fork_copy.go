@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/bus/server"
+	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
 )
 
 // copyLog writes the events up to position, with their sequences.
@@ -31,8 +34,9 @@ func (k *fork) copyLog(ctx context.Context, origin bus.Bus, first, position uint
 	return nil
 }
 
-// copyCheckpoints puts the checkpoints beside the log.
-func (k *fork) copyCheckpoints(ctx context.Context, origin bus.Bus, names []string) error {
+// copyCheckpoints puts the checkpoints beside the log. They are signed with the
+// cluster's key: where that isn't copied, the fork signs them with its own.
+func (k *fork) copyCheckpoints(ctx context.Context, origin bus.Bus, first uint64, checkpoints map[string]uint64) error {
 	s, err := server.Start(server.Options{Dir: string(k.to)})
 	if err != nil {
 		return err
@@ -42,13 +46,39 @@ func (k *fork) copyCheckpoints(ctx context.Context, origin bus.Bus, names []stri
 	if err != nil {
 		return err
 	}
-	for _, name := range names {
-		if err := copyBlob(ctx, origin.Blobs(), b.Blobs(), name); err != nil {
+	key, err := k.to.signingKey()
+	if err != nil {
+		return err
+	}
+	copied := 0
+	for name, at := range checkpoints {
+		if k.secrets {
+			err = copyBlob(ctx, origin.Blobs(), b.Blobs(), name)
+		} else {
+			err = signAnew(ctx, origin.Blobs(), b.Blobs(), at, key)
+		}
+		if errors.Is(err, events.ErrInvalid) {
+			k.say("states    the checkpoint at %d is damaged and is left out: %v", at, err)
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("copy %s: %w", name, err)
 		}
+		copied++
 	}
-	k.say("states    %d checkpoints", len(names))
+	if first > 1 && copied == 0 {
+		return fmt.Errorf("%w: the log begins at %d, and no checkpoint can be read", events.ErrGone, first)
+	}
+	k.say("states    %d checkpoints", copied)
 	return nil
+}
+
+func signAnew(ctx context.Context, from, to bus.Blobs, at uint64, key ed25519.PrivateKey) error {
+	s, err := projections.ReadCheckpoint(ctx, at, from)
+	if err != nil {
+		return err
+	}
+	return projections.WriteSignedCheckpoint(ctx, s, to, key)
 }
 
 func copyBlob(ctx context.Context, from, to bus.Blobs, name string) error {
