@@ -54,7 +54,7 @@ func importFile(ctx context.Context, f folder, name string) (archive.Manifest, e
 		return archive.Manifest{}, err
 	}
 	defer file.Close()
-	m, err := verifySegment(ctx, file)
+	m, err := verifySegment(ctx, file, name)
 	switch {
 	case err != nil:
 		return m, err
@@ -91,8 +91,8 @@ func importFile(ctx context.Context, f folder, name string) (archive.Manifest, e
 }
 
 // verifySegment reads all of a segment and gives its manifest, or names what is wrong.
-func verifySegment(ctx context.Context, r io.Reader) (archive.Manifest, error) {
-	segment, err := archive.NewReader(r, "the file")
+func verifySegment(ctx context.Context, r io.Reader, name string) (archive.Manifest, error) {
+	segment, err := archive.NewReader(r, name)
 	if err != nil {
 		return archive.Manifest{}, err
 	}

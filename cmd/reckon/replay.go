@@ -163,7 +163,24 @@ func (r *replay) log(ctx context.Context, log bus.Log, now time.Time) (int, erro
 	if err != nil || first > last {
 		return 0, err
 	}
-	return r.play(ctx, first, last, log.Read(ctx, first, r.subjects...))
+	return r.play(ctx, first, last, readOn(ctx, log, first, r.subjects))
+}
+
+// readOn reads the log, and goes on behind what is damaged.
+func readOn(ctx context.Context, log bus.Log, from uint64, subjects []string) iter.Seq2[*events.Event, error] {
+	return func(yield func(*events.Event, error) bool) {
+		for more := true; more; {
+			more = false
+			for e, err := range log.Read(ctx, from, subjects...) {
+				if !yield(e, err) {
+					return
+				}
+				if d := (*archive.Damaged)(nil); errors.As(err, &d) && d.Last >= from {
+					from, more = d.Last+1, true
+				}
+			}
+		}
+	}
 }
 
 // span resolves a first and a last moment to sequences, both included. No first
@@ -231,7 +248,7 @@ func (r *replay) play(ctx context.Context, first, last uint64, log iter.Seq2[*ev
 	n := 0
 	var damage []error
 	for e, err := range log {
-		if d := (*archive.Damaged)(nil); errors.As(err, &d) && last == 0 {
+		if d := (*archive.Damaged)(nil); errors.As(err, &d) {
 			damage = append(damage, err)
 			continue
 		}
