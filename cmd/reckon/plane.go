@@ -194,6 +194,7 @@ func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) 
 	group.Go(func() error { return p.keepHistory(ctx, p.keep) })
 	group.Go(func() error { return p.forgetKeys(ctx) })
 	p.say.say("control   scheduler and controllers are up")
+	collectLessWhenBusy()
 	if p.options.hollow {
 		return p.standIn(ctx, group)
 	}
