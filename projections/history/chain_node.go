@@ -40,7 +40,7 @@ func says(e *events.Event) []string {
 	var out []string
 	if creates(e) {
 		if value, err := events.DecodeObject(e.Data); err == nil {
-			if s := Summary(value); s != "" {
+			if s := Summary(value); s != "" && !strings.HasPrefix(e.Note, s) {
 				out = append(out, s)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+
+	"github.com/reckon-project/reckon/events"
 )
 
 // changesShown is how many changes of an object an answer explains.
@@ -78,7 +80,7 @@ func ending(steps []*Step) string {
 	if !last.after.Exists() && last.before.Exists() {
 		by := last
 		for _, s := range steps {
-			if s.Type == "deleting" {
+			if s.Type == events.Deleting {
 				by = s
 				break
 			}
@@ -89,7 +91,16 @@ func ending(steps []*Step) string {
 		return fmt.Sprintf("it was deleted by %s at %s and gone at %s", by.By, clock(by.Time), clock(last.Time))
 	}
 	if last.after.Exists() && isDeleting(last.after.Meta()) {
-		text := "it is being deleted since " + clock(last.after.Meta().GetDeletionTimestamp().Time)
+		text := "it is being deleted"
+		for _, s := range steps {
+			if s.Type == events.Deleting {
+				text += " by " + s.By + " since " + clock(s.Time)
+				break
+			}
+		}
+		if until := last.after.Meta().GetDeletionTimestamp().Time; until.After(last.Time) {
+			text += ", and has until " + clock(until)
+		}
 		if f := last.after.Meta().GetFinalizers(); len(f) > 0 {
 			text += ", and waits for " + strings.Join(f, ", ")
 		}
@@ -106,7 +117,7 @@ func explainChanges(steps []*Step) ([]*Step, []string) {
 		switch {
 		case !s.before.Exists():
 			facts = append(facts, s)
-		case !s.after.Exists(), s.Type == "deleting":
+		case !s.after.Exists(), s.Type == events.Deleting:
 			facts = append(facts, s)
 		case intends(s):
 			changes = append(changes, s)

@@ -18,6 +18,10 @@ func noise(path string) bool {
 		"status.conditions[ContainersReady]", "status.conditions[PodReadyToStartContainers]", "status.conditions[Initialized]":
 		return true
 	}
+	if strings.HasPrefix(path, "metadata.annotations[reckon.dev/") ||
+		strings.HasPrefix(path, "metadata.annotations[deployment.kubernetes.io/") && !strings.HasSuffix(path, "/revision]") {
+		return true
+	}
 	last := lastPart(path)
 	switch last {
 	case "observedGeneration", "lastTransitionTime", "lastUpdateTime", "lastHeartbeatTime", "lastProbeTime":

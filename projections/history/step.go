@@ -57,7 +57,9 @@ func newStep(c projections.Change) (Step, error) {
 	switch {
 	case c.Void != nil || !c.New.Exists():
 	case !c.Old.Exists():
-		s.Summary = Summary(c.New.Value)
+		if s.Summary = Summary(c.New.Value); strings.HasPrefix(e.Note, s.Summary) {
+			s.Summary = "" // the note says it
+		}
 	default:
 		var err error
 		if s.Fields, err = Fields(e.Key, c.Old.Value, c.New.Value); err != nil {

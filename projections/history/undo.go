@@ -69,9 +69,6 @@ func (l *Life) PlanUndo(to uint64) (*Undo, error) {
 }
 
 func undoWords(s *Step) string {
-	if s.Summary != "" {
-		return s.Summary
-	}
 	return Summary(s.after.Value)
 }
 
