@@ -33,7 +33,7 @@ type Projection struct {
 	forgetAt uint64 // the position from which to forget tombstones, VOLATILE only
 
 	mu       sync.Mutex
-	changes  []Change // the last ones, in order; bounded by 2×buffer
+	changes  []Change // the last ones, in order; bounded by 5/4 of buffer
 	from     uint64   // every change after this position is in changes
 	recent   recent
 	advanced chan struct{} // closed and replaced at each publication
@@ -155,10 +155,10 @@ func (p *Projection) fold(batch []*events.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changes = append(p.changes, changes...)
-	if len(p.changes) > 2*p.buffer {
+	if len(p.changes) > p.buffer+p.buffer/4 { // each holds its event's message
 		drop := len(p.changes) - p.buffer
 		p.from = p.changes[drop-1].Event.Sequence
-		p.changes = append(make([]Change, 0, 2*p.buffer+512), p.changes[drop:]...)
+		p.changes = append(make([]Change, 0, p.buffer+p.buffer/4+512), p.changes[drop:]...)
 	}
 	if !p.lastValues {
 		p.recent.add(snapshot, p.from)
