@@ -31,8 +31,11 @@ func (c *chain) reach(ctx context.Context, sequence uint64) (*Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e == nil { // the object's own events were just read: only a trim in between takes one away
-		n := &Node{Sequence: sequence, Object: c.life.Object, Missing: missing}
+	if e == nil { // the step that the life of an older object begins with
+		n := &Node{Sequence: sequence, Object: c.life.Object, Type: Known, Missing: missing}
+		if s := c.life.At(sequence); s != nil {
+			n.Time = s.Time
+		}
 		c.nodes[sequence], c.roots = n, append(c.roots, n)
 		return n, nil
 	}

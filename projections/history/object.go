@@ -54,16 +54,45 @@ func (r *Reader) Object(ctx context.Context, k events.Key) (*Life, error) {
 		if err != nil {
 			return nil, err
 		}
+		if len(life.Steps) == 0 && c.Old.Exists() {
+			if err := r.known(ctx, life, c.Old); err != nil {
+				return nil, err
+			}
+		}
 		s, err := newStep(c)
 		if err != nil {
 			return nil, err
 		}
 		life.Steps = append(life.Steps, s)
 	}
+	if len(life.Steps) == 0 && first > 1 {
+		if err := r.Projection.WaitFor(ctx, last); err != nil {
+			return nil, fmt.Errorf("history of %s: %w", k, err)
+		}
+		if o := r.Projection.Snapshot().Get(k); o.Exists() && o.Version < first {
+			if err := r.known(ctx, life, o); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if len(life.Steps) == 0 {
 		return nil, fmt.Errorf("%s: the history has no event of it%s: %w", k, r.since(ctx, first), events.ErrNotFound)
 	}
 	return life, nil
+}
+
+// known begins a life with an object that is older than the history.
+func (r *Reader) known(ctx context.Context, life *Life, o *events.Object) error {
+	edge, err := eventFrom(ctx, r.Log, life.Begins)
+	if err != nil {
+		return fmt.Errorf("history of %s: %w", o.Key, err)
+	}
+	at := time.Time{}
+	if edge != nil {
+		at = edge.Time
+	}
+	life.Steps = append(life.Steps, knownStep(o, at))
+	return nil
 }
 
 // since says where the history begins, if that isn't at the beginning.

@@ -33,6 +33,18 @@ type Step struct {
 	before, after *events.Object
 }
 
+// Known is the Type of the step that a life begins with when the object is older
+// than the history that is kept: no event, but what the checkpoint at the
+// history's edge has. Its Sequence is the version that the object had.
+const Known = "known"
+
+func knownStep(o *events.Object, at time.Time) Step {
+	return Step{
+		Sequence: o.Version, Time: at, Type: Known, UID: string(o.Meta().GetUID()), after: o,
+		Note: "it is older than the history that is kept", Summary: Summary(o.Value),
+	}
+}
+
 // After is the object after the step, nil if it is gone.
 func (s *Step) After() *events.Object { return s.after }
 

@@ -204,3 +204,29 @@ func TestCorners(t *testing.T) {
 	s.history(podKey("nobody"), plain)
 	s.golden()
 }
+
+// The beginning of the history is gone; what lives on is still known.
+func TestTrimmed(t *testing.T) {
+	s := newStory(t)
+	first := s.elect("deployment")
+	applied := s.create(user("alice"), deployment(1, "hello:1"))
+	s.elect("deployment")
+	s.roll("web-1", "hello:1", 1, applied)
+	s.change(user("alice"), webKey, scale(2))
+	s.checkpoint()
+	base := s.fold.Snapshot().Position()
+	s.change(user("bob"), webKey, scale(3))
+	s.checkpoint()
+	if begins, err := s.fold.Trim(t.Context(), base, "test"); err != nil || begins != base+1 {
+		t.Fatalf("the log begins at %d, %v, want %d", begins, err, base+1)
+	}
+	late := controller("deployment")
+	late.epoch, late.component = first, "deployment"
+	s.change(late, webKey, scale(99))
+	s.history(webKey, plain)
+	s.history(podKey("web-1-a"), plain)
+	s.why(webKey, "spec.template.spec.containers[web].image")
+	s.undo(webKey, 3)
+	s.undo(webKey, 0)
+	s.golden()
+}

@@ -40,7 +40,7 @@ type story struct {
 func newStory(t *testing.T) *story {
 	s := &story{t: t, now: time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)}
 	s.bus = memory.New(func() time.Time { return s.now })
-	s.fold = projections.New(s.bus.Log())
+	s.fold = projections.New(s.bus.Log(), projections.WithCheckpoints(projections.Checkpoints{Blobs: s.bus.Blobs(), Every: 1 << 40}))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
 	go func() { done <- s.fold.Run(ctx) }()
@@ -265,9 +265,64 @@ func (s *story) print(title string, err error, write func() error) {
 	s.out.WriteByte('\n')
 }
 
+// sameAsFold: what the readers of single objects see is what the fold of the
+// whole log sees: the same events, voids and versions.
+func (s *story) sameAsFold() {
+	s.t.Helper()
+	ctx := s.t.Context()
+	first, last, err := s.bus.Log().Range(ctx)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	whole := map[events.Key][]projections.Change{}
+	for changes, err := range s.fold.History(ctx, first-1, last) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, c := range changes {
+			if c.Event.Type != events.Elected && c.Event.Type != events.Trimmed {
+				whole[c.Event.Key] = append(whole[c.Event.Key], c)
+			}
+		}
+	}
+	for k, want := range whole {
+		life, err := s.reader().Object(ctx, k)
+		if err == nil && life.Steps[0].Type == history.Known {
+			life.Steps = life.Steps[1:]
+		}
+		if err != nil || len(life.Steps) != len(want) {
+			s.t.Fatalf("%s: %d steps, %v, want %d", k, len(life.Steps), err, len(want))
+		}
+		for i, c := range want {
+			step := &life.Steps[i]
+			if step.Sequence != c.Event.Sequence || (step.Void != "") != (c.Void != nil) || !same(step.After(), c.New) {
+				s.t.Errorf("%s: the step %+v, the fold has %+v", k, step, c)
+			}
+		}
+	}
+}
+
+func same(a, b *events.Object) bool {
+	if !a.Exists() || !b.Exists() {
+		return a.Exists() == b.Exists()
+	}
+	x, err1 := events.EncodeObject(a.Value)
+	y, err2 := events.EncodeObject(b.Value)
+	return err1 == nil && err2 == nil && bytes.Equal(x, y) && a.Version == b.Version
+}
+
+// checkpoint writes a checkpoint of now.
+func (s *story) checkpoint() {
+	s.t.Helper()
+	if err := projections.WriteCheckpoint(s.t.Context(), s.fold.Snapshot(), s.bus.Blobs()); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
 // golden compares all that was written with the file of the test.
 func (s *story) golden() {
 	s.t.Helper()
+	s.sameAsFold()
 	file := filepath.Join("testdata", s.t.Name()+".txt")
 	if *update {
 		if err := os.WriteFile(file, s.out.Bytes(), 0o644); err != nil {

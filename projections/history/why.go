@@ -90,6 +90,12 @@ func (r *Reader) answer(ctx context.Context, life *Life, facts []*Step, now []st
 			continue
 		}
 		n.Fact = true
+		if fact.Type == Known {
+			if fact.Summary != "" {
+				n.Says = []string{fact.Summary}
+			}
+			continue
+		}
 		n.Fields = telling(fact.Fields)
 		if len(n.Fields) > 0 { // they say more exactly what the words of the API do
 			n.Says = append(fact.Story(), weighed(fact.Why)...)

@@ -16,28 +16,22 @@ func explainField(l *Life, field string) (*Step, []string, error) {
 		return nil, nil, fmt.Errorf("why %s.%s: %w", l.Object.Key(), field, err)
 	}
 	secret := isSecret(l.Object.Key()) && secretPath(field)
-	var last *Step
-	ever := false
 	for i := len(l.Steps) - 1; i >= 0; i-- {
 		s := &l.Steps[i]
 		if s.Void != "" {
 			continue
 		}
-		if last == nil {
-			last = s
-		}
 		old, new, err := values(s, path)
 		if err != nil {
 			return nil, nil, err
 		}
-		ever = ever || old != nil || new != nil
 		if reflect.DeepEqual(old, new) {
 			continue
 		}
+		if s.Type == Known {
+			return s, []string{fmt.Sprintf("%s is %s since before the history that is kept, which begins at #%d", field, shownValue(new, secret), l.Begins)}, nil
+		}
 		return s, []string{fieldSentence(field, old, new, s, secret)}, nil
-	}
-	if last != nil && ever { // it was there before the history that is kept
-		return nil, nil, fmt.Errorf("why %s.%s: it has its value since before the history that is kept (sequence %d): %w", l.Object.Key(), field, l.Begins, events.ErrGone)
 	}
 	return nil, nil, fmt.Errorf("why %s.%s: the object never had such a field: %w", l.Object.Key(), field, events.ErrNotFound)
 }
@@ -60,11 +54,15 @@ func values(s *Step, path []part) (old, new any, err error) {
 	return old, new, nil
 }
 
-func fieldSentence(field string, old, new any, s *Step, secret bool) string {
-	show := Show
+func shownValue(v any, secret bool) string {
 	if secret {
-		show = func(any) string { return hidden }
+		return hidden
 	}
+	return Show(v)
+}
+
+func fieldSentence(field string, old, new any, s *Step, secret bool) string {
+	show := func(v any) string { return shownValue(v, secret) }
 	who := s.By + " at " + clock(s.Time)
 	switch {
 	case new == nil && !s.after.Exists():

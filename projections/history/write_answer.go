@@ -108,7 +108,7 @@ var phrases = map[string]string{
 	events.Unschedulable: "found no node for %s",
 	events.Preempted:     "preempted %s",
 	events.Reported:      "reported on %s",
-	events.Progressed:    "saw %s progress",
+	events.Progressed:    "updated the status of %s",
 	events.Joined:        "let %s join",
 	events.Lost:          "lost %s",
 	events.Recovered:     "saw %s recover",
