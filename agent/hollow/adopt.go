@@ -44,7 +44,7 @@ func (r *Runtime) Adopt(p *v1.Pod) {
 	if s.ip == "" && len(s.containers) == 0 {
 		return
 	}
-	r.sandboxes[s.item.Id] = s
+	r.sandboxes[s.item.Id], r.taken[s.ip] = s, true
 	r.byUID[uid] = append(r.byUID[uid], s)
 }
 

@@ -34,6 +34,7 @@ type Runtime struct {
 	byUID      map[string][]*sandbox
 	containers map[string]*container // by id
 	listener   func(runtime.Event)
+	taken      map[string]bool // addresses of adopted pods
 }
 
 type sandbox struct {
@@ -55,7 +56,8 @@ var _ runtime.Runtime = (*Runtime)(nil)
 // NewRuntime makes an empty one. node tells the addresses of different nodes'
 // pods apart; delay is how long a pod takes to start.
 func NewRuntime(c clock.WithTickerAndDelayedExecution, node int, delay time.Duration) *Runtime {
-	return &Runtime{clock: c, node: node, delay: delay, sandboxes: map[string]*sandbox{}, byUID: map[string][]*sandbox{}, containers: map[string]*container{}}
+	return &Runtime{clock: c, node: node, delay: delay, sandboxes: map[string]*sandbox{}, byUID: map[string][]*sandbox{},
+		containers: map[string]*container{}, taken: map[string]bool{}}
 }
 
 func (r *Runtime) id(kind string) string {
@@ -112,16 +114,24 @@ func (r *Runtime) RunSandbox(ctx context.Context, config *cri.PodSandboxConfig) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ip++
+	ip := r.nextIP()
+	for r.taken[ip] {
+		ip = r.nextIP()
+	}
 	uid := config.Metadata.Uid
 	s := &sandbox{
 		item: &cri.PodSandbox{Id: r.id("sandbox"), Metadata: config.Metadata, State: cri.PodSandboxState_SANDBOX_READY,
 			CreatedAt: r.clock.Now().UnixNano(), Labels: map[string]string{runtime.LabelPodUID: uid}, Annotations: config.Annotations},
-		ip: fmt.Sprintf("10.%d.%d.%d", 64+r.node>>6&63, (r.node&63)<<2|int(r.ip>>8&3), r.ip&255),
+		ip: ip,
 	}
 	r.sandboxes[s.item.Id] = s
 	r.byUID[uid] = append(r.byUID[uid], s)
 	return s.item.Id, nil
+}
+
+func (r *Runtime) nextIP() string {
+	r.ip++
+	return fmt.Sprintf("10.%d.%d.%d", 64+r.node>>6&63, (r.node&63)<<2|int(r.ip>>8&3), r.ip&255)
 }
 
 // StopSandbox implements runtime.Runtime.

@@ -12,11 +12,15 @@ import (
 	"github.com/reckon-project/reckon/bus"
 )
 
+// firstStandIn keeps the addresses of new pods apart from those of a log that
+// hollow nodes made.
+const firstStandIn = 2048
+
 // StandIn runs a pretended node in place of a real one until ctx is done: with
 // its name, addresses, labels and capacity, and with the pods that it ran. Nothing of
 // it leaves the process but what it says on its bus connection.
 func StandIn(ctx context.Context, node *v1.Node, pods []*v1.Pod, b bus.Bus, number int, log *slog.Logger) error {
-	r := NewRuntime(clock.RealClock{}, number, 0)
+	r := NewRuntime(clock.RealClock{}, firstStandIn+number, 0)
 	for _, p := range pods {
 		r.Adopt(p)
 	}

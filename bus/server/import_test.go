@@ -145,3 +145,17 @@ func TestImportRefusesAGap(t *testing.T) {
 		t.Errorf("a log without event 5 gave %v", err)
 	}
 }
+
+// BenchmarkImport reports events a second of 100,000.
+func BenchmarkImport(b *testing.B) {
+	past := somePast(1, 100_000)
+	for b.Loop() {
+		b.StopTimer()
+		dir := b.TempDir()
+		b.StartTimer()
+		if err := server.Import(b.Context(), server.Options{Dir: dir}, 1, each(past), nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(len(past)*b.N)/b.Elapsed().Seconds(), "events/s")
+}

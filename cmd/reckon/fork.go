@@ -38,7 +38,8 @@ its sequence, time and author. The cluster that it is taken from doesn't notice.
 
   reckon fork --at 2h --data /tmp/what-if
   reckon up --hollow --data /tmp/what-if     run it: hollow nodes stand in for the real ones
-  reckon kubectl --data /tmp/what-if drain n3 --ignore-daemonsets
+  export KUBECONFIG=/tmp/what-if/admin.kubeconfig
+  kubectl drain n3 --ignore-daemonsets       or anything else: it happens in the fork only
 
 The values of Secrets stay sealed: the keys are not copied unless --with-secrets is given.`,
 		Args: cobra.NoArgs,
@@ -123,7 +124,7 @@ func (k *fork) run(ctx context.Context) (err error) {
 	if err := k.to.markForked(forked{Origin: string(k.from), Position: position, Secrets: k.secrets, Time: now.UTC()}); err != nil {
 		return err
 	}
-	k.say("\nThe fork is in %s.\n\n  reckon up --hollow --detach --data %s\n  reckon kubectl --data %s get pods -A", k.to, k.to, k.to)
+	k.say("\nThe fork is in %s. Run it, and look at it:\n\n  reckon up --hollow --detach --data %s\n  export KUBECONFIG=%s", k.to, k.to, k.to.kubeconfig())
 	return nil
 }
 
