@@ -14,7 +14,7 @@ import (
 
 // firstStandIn keeps the addresses of new pods apart from those of a log that
 // hollow nodes made.
-const firstStandIn = 2048
+const firstStandIn = 1024
 
 // StandIn runs a pretended node in place of a real one until ctx is done: with
 // its name, addresses, labels and capacity, and with the pods that it ran. Nothing of
