@@ -77,7 +77,8 @@ var (
 	frameDecoder = sync.OnceValue(func() *zstd.Decoder { return newDecoder(maxContent) })
 	indexDecoder = sync.OnceValue(func() *zstd.Decoder { return newDecoder(maxFooter) })
 	encoder      = sync.OnceValue(func() *zstd.Encoder {
-		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(2), zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderCRC(true))
+		e, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedDefault),
+			zstd.WithWindowSize(frameContent), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(true))
 		if err != nil {
 			panic(err) // the options are constant
 		}
@@ -86,7 +87,7 @@ var (
 )
 
 func newDecoder(size uint64) *zstd.Decoder {
-	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderMaxMemory(size))
+	d, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(2), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxMemory(size))
 	if err != nil {
 		panic(err)
 	}
