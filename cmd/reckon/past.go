@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
@@ -40,14 +41,22 @@ func withPast(cmd *cobra.Command, f func(ctx context.Context, b bus.Bus, p *proj
 
 // moments resolves two moments to positions, in order.
 func moments(ctx context.Context, log bus.Log, from, to string, now time.Time) (a, b uint64, err error) {
-	for text, at := range map[string]*uint64{from: &a, to: &b} {
-		m, err := history.ParseMoment(text, now)
-		if err != nil {
-			return 0, 0, err
-		}
-		if *at, err = m.Position(ctx, log); err != nil {
-			return 0, 0, err
-		}
+	begin, err := history.ParseMoment(from, now)
+	if err != nil {
+		return 0, 0, err
+	}
+	end, err := history.ParseMoment(to, now)
+	if err != nil {
+		return 0, 0, err
+	}
+	if a, err = begin.Beginning(ctx, log); err != nil {
+		return 0, 0, err
+	}
+	if b, err = end.Position(ctx, log); err != nil {
+		return 0, 0, err
+	}
+	if a > b {
+		return 0, 0, fmt.Errorf("%s is after %s", from, to)
 	}
 	return a, b, nil
 }

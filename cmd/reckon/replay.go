@@ -201,7 +201,7 @@ func span(ctx context.Context, log bus.Log, from, to string, now time.Time) (fir
 	if err != nil {
 		return 0, 0, err
 	}
-	if first, err = begin.Position(ctx, log); err != nil {
+	if first, err = begin.Beginning(ctx, log); err != nil {
 		return 0, 0, err
 	}
 	if begin.Sequence == 0 {

@@ -51,6 +51,20 @@ func (m Moment) Position(ctx context.Context, log bus.Log) (uint64, error) {
 	return lo - 1, nil
 }
 
+// Beginning is the position after which a stretch of the log that begins at the
+// moment begins: that of Position; 0 for a time before all events of a log that
+// still has its first one.
+func (m Moment) Beginning(ctx context.Context, log bus.Log) (uint64, error) {
+	position, err := m.Position(ctx, log)
+	if !errors.Is(err, events.ErrGone) || m.Sequence != 0 {
+		return position, err
+	}
+	if first, _, rangeErr := log.Range(ctx); rangeErr != nil || first > 1 {
+		return 0, err
+	}
+	return 0, nil
+}
+
 // gone says that the history kept begins at first, later than the moment.
 func (m Moment) gone(ctx context.Context, log bus.Log, first uint64) error {
 	begin := fmt.Sprintf("at %d", first)

@@ -84,8 +84,23 @@ func TestPosition(t *testing.T) {
 	}
 	refused("61", events.ErrInvalid, "the log ends at 60")
 	refused("1d", events.ErrGone, "begins at 2026-11-21T12:00:00Z (sequence 1)")
+	beginning := func(text string) (uint64, error) {
+		m, err := ParseMoment(text, clock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Beginning(ctx, log)
+	}
+	for text, want := range map[string]uint64{"1d": 0, "10m": 50, "7": 7} {
+		if got, err := beginning(text); err != nil || got != want {
+			t.Errorf("a stretch from %s begins after %d, %v, want %d", text, got, err, want)
+		}
+	}
 	if err := log.Trim(ctx, 31); err != nil {
 		t.Fatal(err)
+	}
+	if _, err := beginning("1d"); !errors.Is(err, events.ErrGone) {
+		t.Errorf("a stretch from before a trimmed log: %v", err)
 	}
 	refused("40m", events.ErrGone, "begins at 2026-11-21T12:30:00Z (sequence 31)")
 	refused("29", events.ErrGone, "(sequence 31)")
