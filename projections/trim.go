@@ -89,6 +89,16 @@ func (p *Projection) cut(ctx context.Context, position uint64, source, how strin
 	return before, nil
 }
 
+// Begin is the first sequence that the log is kept from, in the archive if there
+// is one. Snapshot.First is where the stream begins.
+func (p *Projection) Begin(ctx context.Context) (uint64, error) {
+	first, _, err := p.log.Range(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("find the log's beginning: %w", err)
+	}
+	return first, nil
+}
+
 // bases are the two checkpoints that a stream beginning at first rests on.
 func bases(stored []uint64, first uint64) []uint64 {
 	i, _ := slices.BinarySearch(stored, max(first, 1)-1)

@@ -34,7 +34,10 @@ func (b *Book) then(ctx context.Context, position uint64) (*btree.Map[string, *e
 		}
 	}
 	book := New(b.Options)
-	first := b.Log.Snapshot().First() // the log is trimmed below it
+	first, err := b.Log.Begin(ctx)
+	if err != nil {
+		return nil, err
+	}
 	from := max(position-min(position, uint64(b.Most)), first-min(first, 1))
 	if from < position {
 		if err := book.tellUpTo(ctx, from, position); err != nil {
