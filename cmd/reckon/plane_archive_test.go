@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/reckon-project/reckon/bus/archive"
+	"github.com/reckon-project/reckon/bus/memory"
+	"github.com/reckon-project/reckon/projections"
+)
+
+// The oldest leave the stream by count, then by age; and the archive by age.
+func TestRetention(t *testing.T) {
+	b := aLog(t, 1000) // an event a second
+	log := projections.New(b.Log(), projections.WithCheckpoints(projections.Checkpoints{Blobs: b.Blobs(), Every: 50, Keep: 100}))
+	ctx, stop := context.WithCancel(t.Context())
+	folded := make(chan error)
+	go func() { folded <- log.Run(ctx) }()
+	defer func() { stop(); <-folded }()
+	if err := log.WaitFor(ctx, 1000); err != nil {
+		t.Fatal(err)
+	}
+	for _, position := range []uint64{100, 400, 600, 800, 900} {
+		s, err := log.At(ctx, position)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := projections.WriteCheckpoint(ctx, s, b.Blobs()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := &plane{bus: b, archive: b.Archived(), log: log}
+	begins := func() (history, stream uint64) {
+		t.Helper()
+		history, _, err := p.archive.Range(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stream, _, err = p.archive.Stream().Range(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return history, stream
+	}
+	r := retention{window: 300 * time.Second, events: 500}
+	at := func(second int) time.Time { return storedFrom.Add(time.Duration(second) * time.Second) }
+	for _, step := range []struct {
+		name            string
+		keep            time.Duration
+		now             time.Time
+		byAge           bool
+		history, stream uint64 // the first sequence, at most
+		atLeast         uint64 // of both
+	}{
+		{"by count", 0, at(1000), false, 1, 501, 1},
+		{"by age", 0, at(1000), true, 1, 701, 1},
+		{"nothing more to do", 0, at(1000), true, 1, 701, 1},
+		{"history by age", 150 * time.Second, at(1000), true, 851, 851, 301},
+	} {
+		r.keep = step.keep
+		if err := p.retainOnce(ctx, r, step.now, step.byAge); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		history, stream := begins()
+		if history > step.history || stream > step.stream || history < step.atLeast || stream+200 < step.stream {
+			t.Errorf("%s: the history begins at %d, the stream at %d; want at most %d and %d", step.name, history, stream, step.history, step.stream)
+		}
+		if _, err := log.At(ctx, max(stream, 2)-1); err != nil {
+			t.Errorf("%s: the state that the stream begins with: %v", step.name, err)
+		}
+	}
+}
+
+func TestTheArchiveStaysWhereItIs(t *testing.T) {
+	f := folder(t.TempDir())
+	where := t.TempDir()
+	b := memory.New(time.Now)
+	if whole, err := f.withArchive(b); err != nil || whole.Archived() == nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := f.setArchive(where); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.setArchive(""); err != nil {
+		t.Errorf("without the flag: %v", err)
+	}
+	if err := f.setArchive(filepath.Join(where, "other")); err == nil {
+		t.Error("another archive is taken, and the old one forgotten")
+	}
+	whole, err := f.withArchive(aLog(t, 10).Bus)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := whole.Archived().Move(t.Context(), 6); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(where, "archive", "segment", archive.Span{First: 1, Last: 5}.String())); err != nil {
+		t.Error(err)
+	}
+}
