@@ -103,13 +103,13 @@ func foldValue(old *Object, e *Event) (runtime.Object, error) {
 	}
 	switch e.ContentType {
 	case ContentObject:
-		value, err := DecodeObject(e.Data)
+		value, err := DecodeShared(e.Data)
 		if err != nil {
 			return nil, err
 		}
 		return matching(value, e.Key)
 	case ContentPatch:
-		value, err := ApplyPatch(old.Value, e.Data)
+		value, err := applyShared(old.Value, e.Data)
 		if err != nil {
 			return nil, err
 		}
@@ -153,7 +153,7 @@ func foldFact(old *Object, e *Event) (runtime.Object, error) {
 	if e.ContentType != ContentPatch {
 		return nil, void("a fact carries a patch of status, not %q", e.ContentType)
 	}
-	p := patcher{scanner: scanner{data: e.Data}, fact: true}
+	p := patcher{scanner: scanner{data: e.Data, share: true}, fact: true}
 	return p.apply(old.Value)
 }
 

@@ -13,9 +13,26 @@ import (
 // decode reads a value into v, an addressable slot that holds the zero value.
 // Names are case-sensitive and unknown fields are ignored, as in Kubernetes.
 func (s *scanner) decode(sh *shape, v reflect.Value) error {
-	if s.peek() == 'n' {
+	c := s.peek()
+	if c == 'n' {
 		return s.literal("null")
 	}
+	if !s.share || c != '{' && c != '[' || !sh.partly() || s.depth > maxDepth-maxPart {
+		return s.decodeNew(sh, v)
+	}
+	if s.known(sh, v) {
+		return nil
+	}
+	start := s.pos
+	if err := s.decodeNew(sh, v); err != nil {
+		return err
+	}
+	s.remember(sh, s.data[start:s.pos], v)
+	return nil
+}
+
+// decodeNew reads a value that isn't null.
+func (s *scanner) decodeNew(sh *shape, v reflect.Value) error {
 	switch sh.sort {
 	case sortStruct:
 		if err := s.open('{'); err != nil {
@@ -42,7 +59,7 @@ func (s *scanner) decode(sh *shape, v reflect.Value) error {
 		}
 	case sortPointer:
 		p := reflect.New(sh.elem.typ)
-		if err := s.decode(sh.elem, p.Elem()); err != nil {
+		if err := s.decodeNew(sh.elem, p.Elem()); err != nil {
 			return err
 		}
 		v.Set(p)

@@ -12,6 +12,7 @@ import (
 type interner struct {
 	strings [1 << 10]string
 	bytes   [1 << 6][]byte
+	parts   parts
 }
 
 const (

@@ -20,6 +20,7 @@ type scanner struct {
 	depth   int
 	numbers bool // value gives json.Number, not int64 and float64
 	in      *interner
+	share   bool // with other objects; needs in
 }
 
 func (s *scanner) fail(format string, args ...any) error {

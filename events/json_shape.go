@@ -34,6 +34,7 @@ const (
 // once per type and shared.
 type shape struct {
 	typ    reflect.Type
+	id     uint64 // another for each shape
 	sort   sort
 	elem   *shape // of pointers, lists and maps
 	fields []field
@@ -138,7 +139,7 @@ func compile(t reflect.Type) *shape {
 	if sh := compiling[t]; sh != nil {
 		return sh // a type within itself, or done before
 	}
-	sh := &shape{typ: t}
+	sh := &shape{typ: t, id: uint64(len(compiling) + 1)}
 	compiling[t] = sh
 	if t == timeType {
 		sh.sort = sortTime

@@ -37,8 +37,14 @@ func (o *Object) Meta() metav1.Object { return o.Value.(metav1.Object) }
 // Scheme knows the kind, and into *unstructured.Unstructured otherwise. Field
 // names are case-sensitive and unknown ones ignored, as in Kubernetes; a name
 // that comes twice in one JSON object is refused.
-func DecodeObject(data []byte) (runtime.Object, error) {
-	s := scanner{data: data, in: interners.Get().(*interner)}
+func DecodeObject(data []byte) (runtime.Object, error) { return decodeObject(data, false) }
+
+// DecodeShared is DecodeObject for a value that nobody will write to: it shares
+// with other such values the parts that are the same.
+func DecodeShared(data []byte) (runtime.Object, error) { return decodeObject(data, true) }
+
+func decodeObject(data []byte, share bool) (runtime.Object, error) {
+	s := scanner{data: data, in: interners.Get().(*interner), share: share}
 	defer interners.Put(s.in)
 	kind, err := s.kind()
 	if err != nil {

@@ -46,6 +46,12 @@ func ApplyPatch(value runtime.Object, patch []byte) (runtime.Object, error) {
 	return p.apply(value)
 }
 
+// applyShared is ApplyPatch for a value that nobody will write to.
+func applyShared(value runtime.Object, patch []byte) (runtime.Object, error) {
+	p := patcher{scanner: scanner{data: patch, share: true}}
+	return p.apply(value)
+}
+
 // patcher applies a merge patch while it reads it.
 type patcher struct {
 	scanner

@@ -178,7 +178,7 @@ func decodeValues(ctx context.Context, chunk []record) error {
 	}
 	for _, r := range chunk {
 		o := r.object
-		value, err := events.DecodeObject(r.data)
+		value, err := events.DecodeShared(r.data)
 		if err != nil {
 			return fmt.Errorf("%s: %w", o.Key, err)
 		}
