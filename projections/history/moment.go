@@ -62,6 +62,9 @@ func ParseMoment(text string, now time.Time) (Moment, error) {
 // Now reports whether the moment is the end of the log.
 func (m Moment) Now() bool { return m.Sequence == 0 && m.Time.IsZero() }
 
+// longestAge is about as many days as a time.Duration holds.
+const longestAge = 106_000
+
 var longAge = regexp.MustCompile(`^(?:([0-9]{1,4})w)?(?:([0-9]{1,5})d)?(.*)$`)
 
 // parseAge reads a duration that may begin with weeks and days.
@@ -70,17 +73,20 @@ func parseAge(text string) (time.Duration, bool) {
 	if text == "" || parts == nil || strings.HasPrefix(text, "-") || strings.HasPrefix(text, "+") {
 		return 0, false
 	}
-	const day = 24 * time.Hour
-	var age time.Duration
-	for i, unit := range []time.Duration{7 * day, day} {
+	days := 0
+	for i, unit := range []int{7, 1} {
 		if parts[i+1] != "" {
 			n, err := strconv.Atoi(parts[i+1])
 			if err != nil {
 				return 0, false
 			}
-			age += time.Duration(n) * unit
+			days += n * unit
 		}
 	}
+	if days > longestAge {
+		return 0, false
+	}
+	age := time.Duration(days) * 24 * time.Hour
 	if parts[3] == "" {
 		return age, true
 	}

@@ -75,10 +75,24 @@ func (r *Reader) Object(ctx context.Context, k events.Key) (*Life, error) {
 			}
 		}
 	}
+	if len(life.Steps) == 0 && volatile(k) {
+		return nil, fmt.Errorf("%s: objects of its kind are kept for a while only, and have no history: %w", k, events.ErrNotFound)
+	}
 	if len(life.Steps) == 0 {
 		return nil, fmt.Errorf("%s: the history has no event of it%s: %w", k, r.since(ctx, first), events.ErrNotFound)
 	}
 	return life, nil
+}
+
+// volatile: kinds that are kept beside the log, for a while.
+func volatile(k events.Key) bool {
+	switch k.Group {
+	case "coordination.k8s.io":
+		return k.Resource == "leases"
+	case "", "events.k8s.io":
+		return k.Resource == "events"
+	}
+	return false
 }
 
 // known begins a life with an object that is older than the history.
