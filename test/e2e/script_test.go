@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -23,6 +24,8 @@ import (
 // patience bounds how long a script waits for something that must come; it is
 // no measure of speed.
 const patience = 90 * time.Second
+
+var update = flag.Bool("update", false, "write what the scripts expect anew")
 
 // binaries are built once for all scripts.
 var binaries struct{ reckon, hello string }
@@ -66,7 +69,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata",
 		Setup:         setup,
-		UpdateScripts: false,
+		UpdateScripts: *update,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"reckon": func(ts *testscript.TestScript, neg bool, args []string) { run(ts, neg, args) },
 			"kubectl": func(ts *testscript.TestScript, neg bool, args []string) {
@@ -75,6 +78,7 @@ func TestScripts(t *testing.T) {
 			"up":         up,
 			"server":     startServer,
 			"kill9":      kill9,
+			"told":       told,
 			"eventually": eventually,
 			"http-all":   httpAll,
 			"http-only":  httpOnly,
