@@ -34,6 +34,10 @@ A moment is a sequence of the log, an age (10m, 3d) or a time (RFC 3339).
 			out := cmd.OutOrStdout()
 			var d history.Difference
 			body, err := h.ask(cmd.Context(), http.MethodGet, questions.Prefix+"diff", query, &d)
+			if isGone(err) && !cmd.Flags().Changed("from") { // a younger cluster: all of its life
+				query.Set("from", "1")
+				body, err = h.ask(cmd.Context(), http.MethodGet, questions.Prefix+"diff", query, &d)
+			}
 			if err != nil {
 				return err
 			}

@@ -144,6 +144,11 @@ func isNotFound(err error) bool {
 	return errors.As(err, &r) && r.code == http.StatusNotFound
 }
 
+func isGone(err error) bool {
+	var r *refused
+	return errors.As(err, &r) && r.code == http.StatusGone
+}
+
 // style is how answers are written to where the command writes.
 func (h *historian) style(w io.Writer) history.Style {
 	s := history.Style{All: h.all, Location: time.Local, Color: h.color == "always"}
