@@ -118,7 +118,7 @@ func (k *fork) run(ctx context.Context) (err error) {
 	if err := k.copyKeys(); err != nil {
 		return err
 	}
-	if err := k.copyCheckpoints(ctx, origin, first, checkpoints); err != nil {
+	if err := k.copyCheckpoints(ctx, origin, first, position, checkpoints); err != nil {
 		return err
 	}
 	if err := k.to.markForked(forked{Origin: string(k.from), Position: position, Secrets: k.secrets, Time: now.UTC()}); err != nil {

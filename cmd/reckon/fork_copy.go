@@ -34,9 +34,9 @@ func (k *fork) copyLog(ctx context.Context, origin bus.Bus, first, position uint
 	return nil
 }
 
-// copyCheckpoints puts the checkpoints beside the log. They are signed with the
+// copyCheckpoints puts the checkpoints beside the log, and makes both fit. They are signed with the
 // cluster's key: where that isn't copied, the fork signs them with its own.
-func (k *fork) copyCheckpoints(ctx context.Context, origin bus.Bus, first uint64, checkpoints map[string]uint64) error {
+func (k *fork) copyCheckpoints(ctx context.Context, origin bus.Bus, first, position uint64, checkpoints map[string]uint64) error {
 	s, err := server.Start(server.Options{Dir: string(k.to)})
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func (k *fork) copyCheckpoints(ctx context.Context, origin bus.Bus, first uint64
 		return fmt.Errorf("%w: the log begins at %d, and no checkpoint can be read", events.ErrGone, first)
 	}
 	k.say("states    %d checkpoints", copied)
-	return nil
+	return k.fitStream(ctx, b, first, position)
 }
 
 func signAnew(ctx context.Context, from, to bus.Blobs, at uint64, key ed25519.PrivateKey) error {
