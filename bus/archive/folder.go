@@ -50,7 +50,7 @@ func (f Folder) put(ctx context.Context, path string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(file.Name()) // it has another name by then, if all went well
+	defer os.Remove(file.Name()) //nolint:errcheck // it has another name by then, if all went well
 	_, err = io.Copy(file, r)
 	if err == nil {
 		err = ctx.Err()

@@ -137,7 +137,7 @@ type blobReader struct {
 
 func (b *blobReader) close() {
 	if b.blob != nil {
-		b.blob.Close()
+		b.blob.Close() //nolint:errcheck // it was only read
 	}
 }
 

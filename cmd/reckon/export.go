@@ -98,7 +98,7 @@ func exportFile(ctx context.Context, log bus.Log, first, last uint64, chain *eve
 	if err != nil {
 		return archive.Manifest{}, err
 	}
-	defer os.Remove(file.Name()) // it has another name by then, if all went well
+	defer os.Remove(file.Name()) //nolint:errcheck // it has another name by then, if all went well
 	w := bufio.NewWriterSize(file, 1<<20)
 	m, err := exportSpan(ctx, log, first, last, chain, w)
 	if err == nil {
