@@ -89,7 +89,9 @@ func answer(w http.ResponseWriter, r *http.Request, f func(*http.Request) (any, 
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(code)
-	w.Write(body) // who asked may be gone; there's nobody else to tell
+	if _, err := w.Write(body); err != nil {
+		klog.FromContext(r.Context()).V(4).Info("who asked is gone", "path", r.URL.Path, "error", err)
+	}
 }
 
 // statusOf is an error as the API tells it.
