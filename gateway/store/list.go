@@ -52,13 +52,13 @@ func (s *Store) GetList(ctx context.Context, key string, opts storage.ListOption
 	if err != nil {
 		return err
 	}
-	if next != "" {
+	if next != "" && v.position == v.snap.Position() && !v.refolded { // what isn't kept can be folded again
 		s.Projection.Retain(v.snap, pageLife)
 	}
 	return s.finish(listObj, items, v.position, next, remaining)
 }
 
-// pageLife is how long the state of a list that has more pages is surely kept.
+// pageLife is how long the present state of a list that has more pages is surely kept.
 const pageLife = 5 * time.Minute
 
 // page is what reading a list found besides its items.

@@ -22,6 +22,7 @@ type view struct {
 	position        uint64
 	snap            *projections.Snapshot
 	then            map[string]*events.Object // by table key; nil: there was none
+	refolded        bool                      // snap was folded anew: it shares little with the present
 }
 
 // view gives the objects that list options ask for. at is the exact position, 0
@@ -63,7 +64,7 @@ func (s *Store) exactly(ctx context.Context, v *view, position uint64) (err erro
 	if err = s.turnBack(ctx, v); !errors.Is(err, events.ErrGone) {
 		return err
 	}
-	v.then = nil
+	v.then, v.refolded = nil, true
 	v.snap, err = s.Projection.At(ctx, position)
 	return err
 }
