@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -44,24 +45,27 @@ func (s *Server) openKeys(ctx context.Context, replicas int) (*Keys, error) {
 		nc.Close()
 		return nil, err
 	}
-	err = retry(ctx, func(ctx context.Context) error { // the cluster's first word may be lost
-		k.stream, err = k.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
-			Name: streamKeys, Description: "wrapped keys of sealed objects", Subjects: []string{keySubject + ">"},
-			Storage: jetstream.FileStorage, MaxMsgsPerSubject: 1, Replicas: replicas,
-		})
-		return err
+	err = bus.CreateStream(ctx, k.js, jetstream.StreamConfig{
+		Name: streamKeys, Description: "wrapped keys of sealed objects", Subjects: []string{keySubject + ">"},
+		Storage: jetstream.FileStorage, MaxMsgsPerSubject: 1, Replicas: replicas,
 	})
+	if err == nil {
+		err = retry(ctx, func(ctx context.Context) error {
+			k.stream, err = k.js.Stream(ctx, streamKeys)
+			return err
+		})
+	}
 	if err != nil {
 		nc.Close()
-		return nil, fmt.Errorf("create stream %s: %w", streamKeys, err)
+		return nil, fmt.Errorf("open stream %s: %w", streamKeys, err)
 	}
 	return k, nil
 }
 
 // retry does f again while the stream has no leader.
 func retry(ctx context.Context, f func(ctx context.Context) error) error {
-	for {
-		tctx, done := context.WithTimeout(ctx, 2*time.Second)
+	for try := 2 * time.Second; ; try = min(2*try, 8*time.Second) {
+		tctx, done := context.WithTimeout(ctx, try)
 		err := f(tctx)
 		done()
 		var api *jetstream.APIError
