@@ -40,3 +40,8 @@ func treeOf(obj runtime.Object) map[string]any {
 	delete(tree, "kind")
 	return tree
 }
+
+// ApplyShared is how Fold applies a patch.
+func ApplyShared(value runtime.Object, patch []byte) (runtime.Object, error) {
+	return applyShared(value, patch)
+}

@@ -2,6 +2,7 @@ package events
 
 import (
 	"encoding/binary"
+	"reflect"
 	"sync"
 )
 
@@ -13,6 +14,7 @@ type interner struct {
 	strings [1 << 10]string
 	bytes   [1 << 6][]byte
 	parts   parts
+	lists   map[*shape]reflect.Value // to build lists in
 }
 
 const (
@@ -20,7 +22,7 @@ const (
 	maxInternedBytes  = 4096
 )
 
-var interners = sync.Pool{New: func() any { return new(interner) }}
+var interners = sync.Pool{New: func() any { return &interner{lists: map[*shape]reflect.Value{}} }}
 
 // string is b as a string.
 func (in *interner) string(b []byte) string {
@@ -47,6 +49,19 @@ func (in *interner) shared(b []byte) []byte {
 		*slot = append([]byte(nil), b...)
 	}
 	return *slot
+}
+
+// list is room to build a list in, of n elements or more, all zero. Who uses it
+// clears it.
+func (in *interner) list(sh *shape, n int) reflect.Value {
+	have, ok := in.lists[sh]
+	if !ok || have.Len() < n {
+		have = reflect.MakeSlice(sh.typ, max(n, 8), max(n, 8))
+		if n <= 64 {
+			in.lists[sh] = have
+		}
+	}
+	return have
 }
 
 // mix tells most strings apart by their length, beginning, middle and end.

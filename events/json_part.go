@@ -3,6 +3,8 @@ package events
 import (
 	"encoding/binary"
 	"reflect"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // parts remembers parts of objects decoded lately, by their text: pods of one
@@ -43,18 +45,24 @@ func (sh *shape) partly() bool {
 // known sets v to the part that data goes on with, if it is remembered.
 func (s *scanner) known(sh *shape, v reflect.Value) bool {
 	rest := s.data[s.pos:]
-	for _, begin := range [...]int{longPart, shortPart} {
-		if len(rest) < begin {
-			continue
-		}
-		set := &s.in.parts.sets[hashText(sh, rest[:begin])>>(64-partBits)]
-		for i := range set {
-			p := &set[i]
-			if p.shape == sh && len(p.text) <= len(rest) && string(p.text) == string(rest[:len(p.text)]) {
-				v.Set(p.value)
-				s.pos += len(p.text)
-				return true
-			}
+	if len(rest) < shortPart {
+		return false
+	}
+	hash := hashText(sh.id, rest[:shortPart])
+	if len(rest) >= longPart && s.knownAt(slot(hashText(hash, rest[shortPart:longPart])), sh, rest, v) {
+		return true
+	}
+	return s.knownAt(slot(hash), sh, rest, v)
+}
+
+func (s *scanner) knownAt(slot uint64, sh *shape, rest []byte, v reflect.Value) bool {
+	set := &s.in.parts.sets[slot]
+	for i := range set {
+		p := &set[i]
+		if p.shape == sh && len(p.text) <= len(rest) && string(p.text) == string(rest[:len(p.text)]) {
+			v.Set(p.value)
+			s.pos += len(p.text)
+			return true
 		}
 	}
 	return false
@@ -65,33 +73,35 @@ func (s *scanner) remember(sh *shape, text []byte, v reflect.Value) {
 	if len(text) < shortPart || len(text) > maxPart {
 		return
 	}
-	begin := shortPart
+	hash := hashText(sh.id, text[:shortPart])
 	if len(text) >= longPart {
-		begin = longPart
+		hash = hashText(hash, text[shortPart:longPart])
 	}
-	i := hashText(sh, text[:begin]) >> (64 - partBits)
+	i := slot(hash)
 	once := &s.in.parts.once[i]
-	if whole := hashText(sh, text); *once != whole {
+	if whole := xxhash.Sum64(text) ^ sh.id; *once != whole {
 		*once = whole
 		return
 	}
-	if sh.sort == sortList {
+	if v.Kind() == reflect.Slice {
 		v.SetCap(v.Len()) // who appends to a list doesn't write to what others have
 	}
-	value := reflect.New(sh.typ).Elem()
+	value := reflect.New(v.Type()).Elem()
 	value.Set(v)
 	set := &s.in.parts.sets[i]
 	set[1] = set[0]
 	set[0] = part{sh, append([]byte(nil), text...), value}
 }
 
-// hashText tells texts of 8 bytes or more apart.
-func hashText(sh *shape, b []byte) uint64 {
-	const odd = 0x9E3779B97F4A7C15
-	h := sh.id ^ uint64(len(b))
-	h = (h ^ binary.LittleEndian.Uint64(b[len(b)-8:])) * odd
+// hashText goes on from h with a text, whose length is a multiple of 8.
+func hashText(h uint64, b []byte) uint64 {
 	for ; len(b) >= 8; b = b[8:] {
-		h = (h ^ h>>29 ^ binary.LittleEndian.Uint64(b)) * odd
+		h = (h ^ h>>29 ^ binary.LittleEndian.Uint64(b)) * 0x9E3779B97F4A7C15
 	}
-	return (h ^ h>>32) * odd
+	return h
+}
+
+// slot is where a hash's parts are.
+func slot(hash uint64) uint64 {
+	return (hash ^ hash>>32) * 0x9E3779B97F4A7C15 >> (64 - partBits)
 }

@@ -24,46 +24,114 @@ func (p *patcher) conditions(sh *shape, byType *field, v reflect.Value) error {
 	if err := p.open('['); err != nil {
 		return err
 	}
-	next := reflect.MakeSlice(sh.typ, v.Len(), v.Len())
+	next := p.in.list(sh, v.Len()+1)
+	defer func() { next.Clear() }()
 	reflect.Copy(next, v)
+	used := v.Len()
 	for n := 0; ; n++ {
 		more, err := p.next(n, ']')
 		if err != nil {
 			return err
 		}
 		if !more {
-			v.Set(next)
+			out := reflect.MakeSlice(sh.typ, used, used)
+			reflect.Copy(out, next)
+			v.Set(out)
 			return nil
 		}
-		start := p.pos
-		name, remove, err := p.condition()
+		if used == next.Len() {
+			wider := p.in.list(sh, 2*used)
+			reflect.Copy(wider, next)
+			next.Clear()
+			next = wider
+		}
+		is := func(i int, name string) bool { return byType.of(next.Index(i)).String() == name }
+		slot := next.Index(used)
+		name, remove, err := p.conditionInto(sh, byType, slot)
 		if err != nil {
 			return err
 		}
 		if remove {
-			kept := reflect.MakeSlice(sh.typ, 0, next.Len())
-			for i := range next.Len() {
-				if byType.of(next.Index(i)).String() != name {
-					kept = reflect.Append(kept, next.Index(i))
+			kept := 0
+			for i := range used {
+				if !is(i, name) {
+					next.Index(kept).Set(next.Index(i))
+					kept++
 				}
 			}
-			next = kept
+			for ; used >= kept; used-- {
+				next.Index(used).SetZero()
+			}
+			used = kept
 			continue
 		}
 		i := 0
-		for i < next.Len() && byType.of(next.Index(i)).String() != name {
+		for i < used && !is(i, name) {
 			i++
 		}
-		if i == next.Len() {
-			next = reflect.Append(next, reflect.Zero(sh.elem.typ))
+		if i == used {
+			used++
+			continue
 		}
-		slot := next.Index(i)
+		next.Index(i).Set(slot)
 		slot.SetZero()
-		p.pos = start
-		if err := p.decode(sh.elem, slot); err != nil {
-			return err
+	}
+}
+
+// conditionInto reads an entry of a list into slot, and says its type and
+// whether it's a removal. What is remembered of the list's own shape are entries
+// that aren't.
+func (p *patcher) conditionInto(list *shape, byType *field, slot reflect.Value) (name string, remove bool, err error) {
+	share := p.peek() == '{' && p.share
+	if share && p.known(list, slot) {
+		return byType.of(slot).String(), false, nil
+	}
+	start := p.pos
+	if err := p.open('{'); err != nil {
+		return "", false, err
+	}
+	var seen seen
+	typed, next := false, 0
+	for n := 0; ; n++ {
+		key, more, err := p.nextKey(n)
+		if err != nil {
+			return "", false, err
+		}
+		if !more {
+			break
+		}
+		f := list.elem.field(key, &next)
+		switch {
+		case string(key) == "$patch":
+			b, err := p.text()
+			if err != nil || string(b) != "delete" {
+				return "", false, p.fail(`the only "$patch" is "delete"`)
+			}
+			remove = true
+		case f == nil:
+			_, err = p.skip()
+		case seen.twice(f):
+			err = p.fail("key %q twice", key)
+		case f == byType:
+			var b []byte
+			if b, err = p.text(); err == nil {
+				name, typed = p.in.string(b), true
+				f.of(slot).SetString(name)
+			}
+		default:
+			err = p.decode(f.shape, f.of(slot))
+		}
+		if err != nil {
+			return "", false, err
 		}
 	}
+	if !typed {
+		return "", false, p.fail("a condition lacks its type")
+	}
+	if share && !remove {
+		p.remember(list, p.data[start:p.pos], slot)
+	}
+	return name, remove, nil
 }
 
 func (p *patcher) conditionsAny(old []any) ([]any, error) {

@@ -14,9 +14,10 @@ import (
 	"github.com/reckon-project/reckon/events"
 )
 
+// benchPod has, as real ones, a volume of a name that no other pod has.
 const benchPod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"%[2]s","namespace":"%[1]s","uid":"uid-%[2]s","creationTimestamp":"2026-01-02T03:04:05Z","generateName":"web-7d9c-","labels":{"app":"web","pod-template-hash":"7d9c"},"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"web-7d9c","uid":"rs-%[3]d","controller":true,"blockOwnerDeletion":true}]},` +
-	`"spec":{"volumes":[{"name":"kube-api-access","projected":{"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}},{"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}]}}],"defaultMode":420}}],` +
-	`"containers":[{"name":"main","image":"registry.example/app:1.2.3","args":["--listen=:8080"],"ports":[{"name":"http","containerPort":8080,"protocol":"TCP"}],"env":[{"name":"A","value":"1"}],"resources":{"limits":{"memory":"128Mi"},"requests":{"cpu":"100m","memory":"64Mi"}},"volumeMounts":[{"name":"kube-api-access","readOnly":true,"mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"}],"readinessProbe":{"httpGet":{"path":"/","port":"http","scheme":"HTTP"},"timeoutSeconds":1,"periodSeconds":10,"successThreshold":1,"failureThreshold":3},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","imagePullPolicy":"IfNotPresent"}],` +
+	`"spec":{"volumes":[{"name":"kube-api-access-%[4]s","projected":{"sources":[{"serviceAccountToken":{"expirationSeconds":3607,"path":"token"}},{"configMap":{"name":"kube-root-ca.crt","items":[{"key":"ca.crt","path":"ca.crt"}]}},{"downwardAPI":{"items":[{"path":"namespace","fieldRef":{"apiVersion":"v1","fieldPath":"metadata.namespace"}}]}}],"defaultMode":420}}],` +
+	`"containers":[{"name":"main","image":"registry.example/app:1.2.3","args":["--listen=:8080"],"ports":[{"name":"http","containerPort":8080,"protocol":"TCP"}],"env":[{"name":"A","value":"1"}],"resources":{"limits":{"memory":"128Mi"},"requests":{"cpu":"100m","memory":"64Mi"}},"volumeMounts":[{"name":"kube-api-access-%[4]s","readOnly":true,"mountPath":"/var/run/secrets/kubernetes.io/serviceaccount"}],"readinessProbe":{"httpGet":{"path":"/","port":"http","scheme":"HTTP"},"timeoutSeconds":1,"periodSeconds":10,"successThreshold":1,"failureThreshold":3},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File","imagePullPolicy":"IfNotPresent"}],` +
 	`"restartPolicy":"Always","terminationGracePeriodSeconds":30,"dnsPolicy":"ClusterFirst","serviceAccountName":"default","securityContext":{},"schedulerName":"default-scheduler","tolerations":[{"key":"node.kubernetes.io/not-ready","operator":"Exists","effect":"NoExecute","tolerationSeconds":300},{"key":"node.kubernetes.io/unreachable","operator":"Exists","effect":"NoExecute","tolerationSeconds":300}],"priority":0,"enableServiceLinks":true,"preemptionPolicy":"PreemptLowerPriority"},"status":{"phase":"Pending","qosClass":"Burstable"}}`
 
 // podLife is the events of n pods' lives as a rollout of many pods mixes them:
@@ -42,7 +43,7 @@ func podLife(n int) []*events.Event {
 		end := min(begin+wave, n)
 		for i := begin; i < end; i++ {
 			k := key(i)
-			add(&events.Event{Prefix: "log", Key: k, Type: events.Created, ContentType: events.ContentObject, Data: fmt.Appendf(nil, benchPod, k.Namespace, k.Name, i%50)})
+			add(&events.Event{Prefix: "log", Key: k, Type: events.Created, ContentType: events.ContentObject, Data: fmt.Appendf(nil, benchPod, k.Namespace, k.Name, i%50, strconv.FormatInt(int64(i)*7919%60466176, 36))})
 		}
 		for i := begin; i < end; i++ {
 			add(&events.Event{Prefix: "log", Key: key(i), Type: events.Scheduled, ContentType: events.ContentPatch,
