@@ -22,10 +22,22 @@ type encoder struct {
 	// patch: the value goes into a merge patch. A null in a struct is left out
 	// (absent is the same for a Go field); one in a map can't be said.
 	patch bool
+	texts *texts // of parts of objects that nobody writes to; nil: none are remembered
 }
 
 // value appends v.
 func (e *encoder) value(sh *shape, v reflect.Value) error {
+	if e.texts != nil {
+		switch sh.sort {
+		case sortPointer, sortList, sortMap, sortStringMap:
+			return e.part(sh, v)
+		}
+	}
+	return e.whole(sh, v)
+}
+
+// whole appends v, though it may have been written before.
+func (e *encoder) whole(sh *shape, v reflect.Value) error {
 	switch sh.sort {
 	case sortStruct:
 		return e.structure(sh, v)

@@ -77,3 +77,24 @@ func TestSharedPartsAreNotWrittenTo(t *testing.T) {
 		}
 	}
 }
+
+// An Encoder writes what EncodeObject writes, whatever it wrote before.
+func TestEncoderWritesWhatEncodeObjectWrites(t *testing.T) {
+	var e events.Encoder
+	for i := range 8 {
+		obj, err := events.DecodeShared([]byte(strings.Replace(podJSON, podName, fmt.Sprint("web-", i), 1)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, patch := range []string{`{}`, scheduledJSON, runningJSON, smallJSON, `{"metadata":{"labels":{"app":"other"}},"spec":{"tolerations":[]}}`} {
+			if obj, err = events.ApplyShared(obj, []byte(patch)); err != nil {
+				t.Fatal(err)
+			}
+			want, wantErr := events.EncodeObject(obj)
+			got, err := e.Encode(obj)
+			if err != nil || wantErr != nil || string(got) != string(want) {
+				t.Errorf("%d\ngot  %s %v\nwant %s %v", i, got, err, want, wantErr)
+			}
+		}
+	}
+}

@@ -78,7 +78,16 @@ func decodeObject(data []byte, share bool) (runtime.Object, error) {
 // EncodeObject encodes a whole object for the log: JSON with apiVersion and
 // kind, without metadata.resourceVersion (the log's sequence is that). The same
 // value gives the same bytes; obj is not changed.
-func EncodeObject(obj runtime.Object) ([]byte, error) {
+func EncodeObject(obj runtime.Object) ([]byte, error) { return encodeObject(obj, nil) }
+
+// Encoder encodes many objects that nobody writes to: what they share is
+// encoded once. Its memory is bounded; it isn't safe for concurrent use.
+type Encoder struct{ texts texts }
+
+// Encode is EncodeObject.
+func (e *Encoder) Encode(obj runtime.Object) ([]byte, error) { return encodeObject(obj, &e.texts) }
+
+func encodeObject(obj runtime.Object, texts *texts) ([]byte, error) {
 	if _, ok := obj.(metav1.Object); !ok {
 		return nil, fmt.Errorf("%w: %T has no metadata", ErrInvalid, obj)
 	}
@@ -100,7 +109,7 @@ func EncodeObject(obj runtime.Object) ([]byte, error) {
 		}
 		obj.GetObjectKind().SetGroupVersionKind(kinds[0])
 	}
-	e := encoder{buf: make([]byte, 0, 1024)}
+	e := encoder{buf: make([]byte, 0, 1024), texts: texts}
 	if err := e.value(shapeOf(c.Type().Elem()), c.Elem()); err != nil {
 		return nil, err
 	}

@@ -45,7 +45,13 @@ type encodedHeader struct {
 // Encode writes the state. The same log folded to the same position gives the
 // same bytes, whatever checkpoint the fold began from.
 func (s *Snapshot) Encode(w io.Writer) error {
-	e := &encoder{w: bufio.NewWriterSize(w, 1<<16)}
+	var objects events.Encoder
+	return s.encode(w, func(o *events.Object) ([]byte, error) { return objects.Encode(o.Value) })
+}
+
+// encode is Encode with another way to come to an object's JSON.
+func (s *Snapshot) encode(w io.Writer, value func(*events.Object) ([]byte, error)) error {
+	e := &encoder{w: bufio.NewWriterSize(w, 1<<16), value: value}
 	tables := s.s.sorted()
 	header, err := json.Marshal(encodedHeader{
 		Format: FormatVersion, Position: s.s.position, Last: s.s.last, Time: s.s.time.UTC(),
@@ -78,6 +84,7 @@ func (s *Snapshot) Encode(w io.Writer) error {
 // encoder remembers the first error.
 type encoder struct {
 	w       *bufio.Writer
+	value   func(*events.Object) ([]byte, error)
 	scratch [binary.MaxVarintLen64]byte
 	err     error
 }
@@ -96,7 +103,7 @@ func (e *encoder) object(o *events.Object) bool {
 		e.number(c.Counter.Incarnation)
 		e.number(c.Counter.N)
 	}
-	data, err := events.EncodeObject(o.Value)
+	data, err := e.value(o)
 	if err != nil && e.err == nil {
 		e.err = fmt.Errorf("%s: %w", o.Key, err)
 	}

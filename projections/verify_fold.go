@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/ed25519"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"maps"
@@ -30,6 +29,8 @@ type verifier struct {
 	good    uint64 // the last position that somebody vouched for
 	what    string // who
 	off     bool   // the state follows from changed events: it isn't compared
+
+	encoded encodings // of the states compared, one after the other
 
 	mu     sync.Mutex
 	report *Report
@@ -71,7 +72,7 @@ func (v *verifier) collect(ctx context.Context) error {
 	}
 	if s := v.options.Live; s != nil {
 		p := point{position: s.Position(), what: "the live state", chain: s.Chain(), chained: s.s.chained, trusted: true}
-		if p.checksum, err = s.checksum(); err != nil {
+		if p.checksum, err = new(encodings).checksum(s); err != nil {
 			return err
 		}
 		v.points[p.position] = append(v.points[p.position], p)
@@ -194,7 +195,7 @@ func (v *verifier) broken(ctx context.Context, p point) error {
 
 // compare compares a state with its checksum in a point.
 func (v *verifier) compare(s *Snapshot, p point) error {
-	checksum, err := s.checksum()
+	checksum, err := v.encoded.checksum(s)
 	if err != nil {
 		return err
 	}
@@ -252,13 +253,4 @@ func (v *verifier) end() {
 		return cmp.Or(cmp.Compare(a.From, b.From), cmp.Compare(a.To, b.To), strings.Compare(a.Text, b.Text))
 	})
 	r.Chain, r.Chained, r.Time, r.Voids = s.chain, s.chained, s.time, s.voids
-}
-
-// checksum is the SHA-256 of the encoded state.
-func (s *Snapshot) checksum() ([]byte, error) {
-	h := sha256.New()
-	if err := s.Encode(h); err != nil {
-		return nil, err
-	}
-	return h.Sum(nil), nil
 }
