@@ -37,7 +37,9 @@
 //     checkpoint of format 1 has no chain: there it begins at that checkpoint.
 //
 // A projection of VOLATILE ([Volatile]) gives 1, 2, 3 (with BufferOnly) and 5:
-// that log forgets by itself, so two folds of it agree on the objects only.
+// that log forgets by itself, so two folds of it agree on the objects only. One
+// that falls so far behind that what it misses has expired goes on from the
+// present values.
 //
 // The caller's duties: objects read from a snapshot are shared, copy before you
 // change one. Call Restore before Run, and Run once. One process trims.

@@ -68,7 +68,8 @@ func WithCheckpoints(c Checkpoints) Option { return func(p *Projection) { p.chec
 // New makes a projection of log that is empty until Run folds it.
 func New(log bus.Log, options ...Option) *Projection {
 	p := &Projection{
-		log: log, logger: slog.Default(), now: time.Now, buffer: 1 << 14,
+		log: log, logger: slog.Default(), buffer: 1 << 14,
+		now:   time.Now, //nolint:forbidigo // only for how long earlier states stay in memory
 		state: newState(), advanced: make(chan struct{}), past: newPast(),
 	}
 	for _, o := range options {
@@ -102,6 +103,19 @@ func (p *Projection) follow(ctx context.Context) error {
 			return fmt.Errorf("fold from the beginning: the log begins at %d and no checkpoint was restored: %w", first, events.ErrGone)
 		}
 	}
+	for {
+		err := p.foldOn(ctx)
+		if !p.lastValues || !errors.Is(err, events.ErrGone) {
+			return err
+		}
+		if err := p.startAgain(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// foldOn folds what follows the position.
+func (p *Projection) foldOn(ctx context.Context) error {
 	for batch, err := range p.log.Follow(ctx, p.state.position+1) {
 		if err != nil {
 			return fmt.Errorf("fold after %d: %w", p.state.position, err)
