@@ -253,7 +253,8 @@ func (s *scanner) skip() ([]byte, error) {
 		err = s.skipText()
 	case '{':
 		err = s.open('{')
-		for n, more := 0, true; err == nil; n++ {
+		var more bool
+		for n := 0; err == nil; n++ {
 			if more, err = s.next(n, '}'); err != nil || !more {
 				break
 			}
@@ -266,7 +267,8 @@ func (s *scanner) skip() ([]byte, error) {
 		}
 	case '[':
 		err = s.open('[')
-		for n, more := 0, true; err == nil; n++ {
+		var more bool
+		for n := 0; err == nil; n++ {
 			if more, err = s.next(n, ']'); err != nil || !more {
 				break
 			}

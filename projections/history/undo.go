@@ -94,7 +94,8 @@ func (l *Life) undoTarget(to uint64, last *Step) (target, undoes *Step, err erro
 	}
 	for i := len(l.Steps) - 1; i >= 0; i-- {
 		s := &l.Steps[i]
-		if s.Void != "" || !(s.ByUser() && (intends(s) || !s.after.Exists() || s.Type == events.Deleting || !s.before.Exists())) {
+		asked := intends(s) || !s.after.Exists() || s.Type == events.Deleting || !s.before.Exists()
+		if s.Void != "" || !s.ByUser() || !asked {
 			continue
 		}
 		if !last.after.Exists() && s.after.Exists() && s.Type != events.Deleting {
