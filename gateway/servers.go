@@ -43,6 +43,8 @@ func (s *Server) servers(kube *controlplane.Config, extensions *apiextensionsapi
 // kubernetesServer is upstream's controlplane.Instance with the core group
 // assembled by us, since upstream's dials etcd for its allocators.
 func (s *Server) kubernetesServer(c controlplane.CompletedConfig, next genericapiserver.DelegationTarget) (*controlplaneapiserver.Server, error) {
+	generic := c.ControlPlane.Generic
+	generic.SkipOpenAPIInstallation = true
 	server, err := c.ControlPlane.New(controlplaneapiserver.KubeAPIServer, next)
 	if err != nil {
 		return nil, err
@@ -59,6 +61,7 @@ func (s *Server) kubernetesServer(c controlplane.CompletedConfig, next genericap
 		return nil, err
 	}
 	api := server.GenericAPIServer
+	describeOnRequest(api, generic.OpenAPIConfig, generic.OpenAPIV3Config)
 
 	_, port, err := c.ControlPlane.Generic.SecureServing.HostPort()
 	if err != nil {

@@ -29,7 +29,8 @@ const keptChanges = 1 << 14
 // Book holds all Events in memory.
 type Book struct {
 	Options
-	pasts pasts
+	pasts   pasts
+	earlier earlier
 
 	mu       sync.Mutex
 	version  uint64
@@ -76,6 +77,7 @@ func New(o Options) *Book {
 	b := &Book{Options: o, same: map[sameness]*entry{}, advanced: make(chan struct{})}
 	b.version = uint64(o.Now().UnixMicro()) // above all that an earlier book gave
 	b.floor = b.version
+	b.earlier.end = b.Log.Snapshot().Position()
 	return b
 }
 
@@ -145,10 +147,10 @@ func (b *Book) followVolatile(ctx context.Context, from uint64) error {
 	return ctx.Err()
 }
 
-// runLog tells what happened since Keep, as far as Most events reach back.
+// runLog tells what happens from now on; what happened before is told once
+// somebody asks ([Book.recall]).
 func (b *Book) runLog(ctx context.Context) error {
-	now := b.Log.Snapshot().Position()
-	from := now - min(now, uint64(b.Most))
+	from := b.earlier.end
 	for {
 		err := b.followLog(ctx, from)
 		if !errors.Is(err, events.ErrGone) {

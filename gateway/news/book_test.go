@@ -44,25 +44,33 @@ func newDesk(t *testing.T, o news.Options) *desk {
 	d := &desk{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	b := memory.New(func() time.Time { return d.now })
 	d.log, d.fold = b.Log(), projections.New(b.Log())
+	d.run(d.fold.Run)
+	d.restart(o)
+	return d
+}
+
+// restart begins a book anew on the same log.
+func (d *desk) restart(o news.Options) {
+	b := memory.New(func() time.Time { return d.now })
 	o.Log, o.Volatile = d.fold, projections.New(b.Volatile(), projections.Volatile())
 	o.Now = func() time.Time { return d.now }
 	book := news.New(o)
 	d.store = book.Over(volatile{}, "/events")
+	d.run(o.Volatile.Run)
+	d.run(book.Run)
+}
+
+// run runs a part until the test ends.
+func (d *desk) run(part func(context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error)
-	runs := []func(context.Context) error{d.fold.Run, o.Volatile.Run, book.Run}
-	for _, run := range runs {
-		go func() { done <- run(ctx) }()
-	}
-	t.Cleanup(func() {
+	go func() { done <- part(ctx) }()
+	d.t.Cleanup(func() {
 		cancel()
-		for range runs {
-			if err := <-done; !errors.Is(err, context.Canceled) {
-				t.Error(err)
-			}
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			d.t.Error(err)
 		}
 	})
-	return d
 }
 
 // append appends a decision on the pod of a name, owned by the ReplicaSet web.

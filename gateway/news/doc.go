@@ -16,7 +16,9 @@
 //  3. An event of the log with a reason is told as one Event; the same reason
 //     and note about the same object again counts it up, as kubelet does.
 //  4. Told Events are bounded in number and age ([Options]).
-//  5. Under a context of store.WithMoment the Events are those that the log had
+//  5. What the log told before the book was made is read when the first reader
+//     comes: starting doesn't pay for it.
+//  6. Under a context of store.WithMoment the Events are those that the log had
 //     told then, bounded in number only; what outside programs wrote is in no
 //     history.
 //

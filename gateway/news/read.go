@@ -89,6 +89,9 @@ func (s *store) present(ctx context.Context) (*btree.Map[string, *entry], uint64
 		items, err := s.book.then(ctx, moment)
 		return items, moment, err
 	}
+	if err := s.book.recall(ctx); err != nil {
+		return nil, 0, err
+	}
 	position, err := s.Interface.GetCurrentResourceVersion(ctx)
 	if err != nil {
 		return nil, 0, err
