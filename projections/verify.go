@@ -11,7 +11,7 @@ import (
 // VerifyOptions says what Verify compares the log with besides its checkpoints.
 type VerifyOptions struct {
 	Anchors  []Anchor
-	Live     *Snapshot             // what a live projection holds; nil: not compared
+	Live     *Live                 // what a running projection says that it holds; nil: not compared
 	Progress func(position uint64) // called now and then
 }
 

@@ -56,7 +56,7 @@ func (v *verifier) collect(ctx context.Context) error {
 		}
 	}
 	if s := v.options.Live; s != nil {
-		v.chained = s.s.chained
+		v.chained = s.Chained
 	}
 	for position, points := range v.points {
 		if p := &points[0]; p.problem == "" && !p.trusted && position > v.chained {
@@ -71,10 +71,7 @@ func (v *verifier) collect(ctx context.Context) error {
 		v.points[a.Position] = append(v.points[a.Position], p)
 	}
 	if s := v.options.Live; s != nil {
-		p := point{position: s.Position(), what: "the live state", chain: s.Chain(), chained: s.s.chained, trusted: true}
-		if p.checksum, err = new(encodings).checksum(s); err != nil {
-			return err
-		}
+		p := point{position: s.Position, what: "the live state", chain: s.Chain, chained: s.Chained, trusted: true, checksum: s.Checksum}
 		v.points[p.position] = append(v.points[p.position], p)
 	}
 	return nil

@@ -82,7 +82,7 @@ func TestVerifyPassesAnUntouchedLog(t *testing.T) {
 	b, p := signedStory(t)
 	live := p.Snapshot()
 	report, err := projections.Verify(t.Context(), b.Log(), b.Blobs(), public(signer), projections.VerifyOptions{
-		Live: live, Anchors: []projections.Anchor{
+		Live: liveOf(t, live), Anchors: []projections.Anchor{
 			projections.NewAnchor(live.Position(), live.Chain(), began, signer),
 			projections.NewAnchor(50, chainAt(t, p, 50), began, signer),
 		},
@@ -91,6 +91,13 @@ func TestVerifyPassesAnUntouchedLog(t *testing.T) {
 	if !report.OK() || report.Checkpoints != 5 || report.Unsigned != 0 || report.Anchors != 2 || !report.Live || report.Chain != live.Chain() || report.Voids != live.Voids() {
 		t.Errorf("%+v", report)
 	}
+}
+
+func liveOf(t *testing.T, s *projections.Snapshot) *projections.Live {
+	t.Helper()
+	live, err := s.Live()
+	must(t, err)
+	return live
 }
 
 func chainAt(t *testing.T, p *projections.Projection, position uint64) events.Chain {
@@ -279,7 +286,7 @@ func TestVerifyATrimmedLog(t *testing.T) {
 	run(t, p)
 	_, err := p.Trim(t.Context(), 250, "test")
 	must(t, err)
-	report, err := projections.Verify(t.Context(), b.Log(), b.Blobs(), public(signer), projections.VerifyOptions{Live: p.Snapshot()})
+	report, err := projections.Verify(t.Context(), b.Log(), b.Blobs(), public(signer), projections.VerifyOptions{Live: liveOf(t, p.Snapshot())})
 	must(t, err)
 	if !report.OK() || report.Base != 200 || !report.Live || report.Checkpoints != 4 {
 		t.Errorf("%+v", report)
@@ -309,6 +316,36 @@ func TestAnchorsAreLines(t *testing.T) {
 	report, err := projections.Verify(t.Context(), b.Log(), b.Blobs(), public(signer), projections.VerifyOptions{Anchors: []projections.Anchor{forged}})
 	must(t, err)
 	if len(report.Findings) != 1 || !strings.Contains(report.Findings[0].Text, "isn't signed by this cluster's key") {
+		t.Errorf("%+v", report)
+	}
+}
+
+// A projection that went wrong in memory is found by asking it.
+func TestVerifyFindsAWrongStateInMemory(t *testing.T) {
+	b, p := signedStory(t)
+	_, err := projections.AskLive(t.Context(), b)
+	if !errors.Is(err, events.ErrUnavailable) {
+		t.Errorf("nobody serves it: %v", err)
+	}
+	must(t, p.ServeLive(t.Context(), b))
+	verify := func() *projections.Report {
+		live, err := projections.AskLive(t.Context(), b)
+		must(t, err)
+		report, err := projections.Verify(t.Context(), b.Log(), b.Blobs(), public(signer), projections.VerifyOptions{Live: live})
+		must(t, err)
+		return report
+	}
+	if report := verify(); !report.OK() || !report.Live {
+		t.Errorf("%+v", report)
+	}
+	for group, resource := range p.Snapshot().Resources() {
+		for o := range p.Snapshot().List(group, resource, "") {
+			o.Meta().SetGenerateName("bit-flip-")
+			break
+		}
+	}
+	report := verify()
+	if report.Live || len(report.Findings) != 1 || report.Findings[0].From != 500 || !strings.Contains(report.Findings[0].Text, "the live state holds another state than the log gives") {
 		t.Errorf("%+v", report)
 	}
 }

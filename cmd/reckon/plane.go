@@ -122,6 +122,9 @@ func (p *plane) fold(ctx, folding context.Context, group *errgroup.Group) error 
 	if err := p.log.WaitFor(ctx, last); err != nil {
 		return err
 	}
+	if err := p.log.ServeLive(folding, p.bus); err != nil {
+		return err
+	}
 	if err := p.sweepKeys(); err != nil {
 		return fmt.Errorf("destroy the keys of deleted secrets: %w", err)
 	}

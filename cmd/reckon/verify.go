@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/ed25519"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"time"
 
+	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 	"github.com/reckon-project/reckon/projections/sealed"
 	"github.com/spf13/cobra"
@@ -20,8 +22,9 @@ func newVerify() *cobra.Command {
 		Use:   "verify",
 		Short: "Check that the log is what it was, from its beginning",
 		Long: `Fold the log again from its beginning (or, where it was trimmed, from its first checkpoint) and compare every
-event's place in the hash chain, and the states, with all signed checkpoints. What was changed, removed, added or
-moved is found and located between two signed points. Nothing is written but the anchor that you ask for.
+event's place in the hash chain, and the states, with all signed checkpoints and with what the running server holds
+in memory. What was changed, removed, added or moved is found and located between two signed points. Nothing is
+written but the anchor that you ask for.
 
 An anchor is one line that says how far the log reached, and its hash there. Keep anchors outside the cluster: with
 one, even the loss of the log's newest part is found.
@@ -95,7 +98,11 @@ func verifyLog(cmd *cobra.Command, key ed25519.PublicKey, anchors []projections.
 	}
 	m := newMeter(cmd.ErrOrStderr(), "verify", max(first, 1)-1, last)
 	defer m.end()
-	report, err := projections.Verify(cmd.Context(), b.Log(), b.Blobs(), key, projections.VerifyOptions{Anchors: anchors, Progress: m.reached})
+	live, err := projections.AskLive(cmd.Context(), b)
+	if err != nil && !errors.Is(err, events.ErrUnavailable) { // a server that just started isn't asked
+		return nil, err
+	}
+	report, err := projections.Verify(cmd.Context(), b.Log(), b.Blobs(), key, projections.VerifyOptions{Anchors: anchors, Live: live, Progress: m.reached})
 	if err != nil && cmd.Context().Err() != nil {
 		return nil, context.Cause(cmd.Context())
 	}
@@ -121,6 +128,9 @@ func printReport(w io.Writer, r *projections.Report) {
 		fmt.Fprintf(w, ", %d of them are older than the chain", r.Unsigned)
 	}
 	fmt.Fprintf(w, "\nanchors      %d agree\n", r.Anchors)
+	if r.Live {
+		fmt.Fprintln(w, "live state   agrees")
+	}
 	for _, f := range r.Findings {
 		fmt.Fprintf(w, "WRONG        %s\n", f)
 	}
