@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 	"github.com/spf13/cobra"
@@ -17,7 +18,6 @@ type eventFilter struct {
 	namespace string
 	types     map[string]bool
 	actor     string
-	since     time.Time
 	voidOnly  bool
 }
 
@@ -28,7 +28,6 @@ func (f *eventFilter) match(c projections.Change) bool {
 	case f.namespace != "" && e.Key.Namespace != f.namespace:
 	case len(f.types) > 0 && !f.types[e.Type]:
 	case f.actor != "" && e.Actor != f.actor && e.Source != f.actor && e.Reporter != f.actor:
-	case e.Time.Before(f.since):
 	case f.voidOnly && c.Void == nil:
 	default:
 		return true
@@ -74,23 +73,17 @@ func newEvents() *cobra.Command {
 			} else {
 				filter.namespace = namespace
 			}
-			if since != "" {
-				t, err := parseSince(since, time.Now())
-				if err != nil {
-					return err
-				}
-				filter.since = t
-			}
 			printer, err := newEventPrinter(cmd.OutOrStdout(), output)
 			if err != nil {
 				return err
 			}
-			b, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			return showEvents(cmd.Context(), b.Log(), &filter, follow, printer)
+			return withPast(cmd, func(ctx context.Context, b bus.Bus, p *projections.Projection) error {
+				from, last, err := eventSpan(ctx, b.Log(), since, time.Now())
+				if err != nil {
+					return err
+				}
+				return showEvents(ctx, p, from, last, &filter, follow, printer)
+			})
 		},
 	}
 	dataFlags(cmd)
@@ -100,40 +93,28 @@ func newEvents() *cobra.Command {
 	cmd.Flags().StringVarP(&namespace, "namespace", "n", "", "only this namespace")
 	cmd.Flags().StringSliceVar(&types, "type", nil, "only these types of events")
 	cmd.Flags().StringVar(&actor, "actor", "", "only what this user, component or node did")
-	cmd.Flags().StringVar(&since, "since", "", "only newer than this age (10m) or RFC 3339 time")
+	cmd.Flags().StringVar(&since, "since", "", "only newer than this age (10m), RFC 3339 time or sequence")
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, json or cloudevents")
 	return cmd
 }
 
-// parseSince reads an age ("10m") or an RFC 3339 time.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	if d, err := time.ParseDuration(text); err == nil {
-		return now.Add(-d), nil
+// eventSpan is what to show: the events after from, up to last. Without since it
+// is all that is kept.
+func eventSpan(ctx context.Context, log bus.Log, since string, now time.Time) (from, last uint64, err error) {
+	if since != "" {
+		return moments(ctx, log, since, "now", now)
 	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return time.Time{}, fmt.Errorf("--since %q is neither an age like 10m nor a time like 2026-01-02T15:04:05Z", text)
-	}
-	return t, nil
+	first, last, err := log.Range(ctx)
+	return max(first, 1) - 1, last, err
 }
 
-// showEvents folds the log, because only the fold knows which events are void,
-// and prints what matches.
-func showEvents(ctx context.Context, log logSource, filter *eventFilter, follow bool, printer eventPrinter) error {
-	_, last, err := log.Range(ctx)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	p := projections.New(log)
-	folded := make(chan error, 1)
-	go func() { folded <- p.Run(ctx) }()
-	defer func() { cancel(); <-folded }()
-	if last == 0 && !follow {
+// showEvents prints what matches of the changes after from: up to last, or, if
+// they are followed, for ever. Only the fold knows which events are void.
+func showEvents(ctx context.Context, p *projections.Projection, from, last uint64, filter *eventFilter, follow bool, printer eventPrinter) error {
+	if last <= from && !follow {
 		return nil
 	}
-	for changes, err := range p.Changes(ctx, 0) {
+	for changes, err := range p.Changes(ctx, from) {
 		if err != nil {
 			if follow && errors.Is(err, context.Canceled) {
 				return nil // the user ended it

@@ -10,12 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 )
-
-type logSource = bus.Log
 
 type eventPrinter interface {
 	print(c projections.Change) error

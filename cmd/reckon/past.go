@@ -12,8 +12,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// withPast folds the log of the cluster in the data folder in this process, and
-// hands the projection to f: for questions that need states of the past.
+// withPast folds the log of the cluster in the data folder in this process, from
+// its newest checkpoint on, and hands the projection to f.
 func withPast(cmd *cobra.Command, f func(ctx context.Context, b bus.Bus, p *projections.Projection) error) error {
 	b, err := connect(cmd)
 	if err != nil {

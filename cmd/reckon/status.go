@@ -25,41 +25,24 @@ func newStatus() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			b, err := connect(cmd)
-			if err != nil {
-				return err
-			}
-			defer b.Close()
-			s, first, err := foldNow(cmd.Context(), b)
-			if err != nil {
-				return err
-			}
-			pid, err := f.running()
-			if err != nil {
-				return err
-			}
-			return printStatus(cmd.OutOrStdout(), f, pid, first, s)
+			return withPast(cmd, func(ctx context.Context, b bus.Bus, p *projections.Projection) error {
+				first, last, err := b.Log().Range(ctx)
+				if err != nil {
+					return err
+				}
+				if err := p.WaitFor(ctx, last); err != nil {
+					return err
+				}
+				pid, err := f.running()
+				if err != nil {
+					return err
+				}
+				return printStatus(cmd.OutOrStdout(), f, pid, first, p.Snapshot())
+			})
 		},
 	}
 	dataFlags(cmd)
 	return cmd
-}
-
-// foldNow folds the log up to its end as of now.
-func foldNow(ctx context.Context, b bus.Bus) (s *projections.Snapshot, first uint64, err error) {
-	first, last, err := b.Log().Range(ctx)
-	if err != nil {
-		return nil, 0, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	p := projections.New(b.Log())
-	folded := make(chan error, 1)
-	go func() { folded <- p.Run(ctx) }()
-	err = p.WaitFor(ctx, last)
-	s = p.Snapshot()
-	cancel()
-	<-folded
-	return s, first, err
 }
 
 func printStatus(w io.Writer, f folder, pid int, first uint64, s *projections.Snapshot) error {
