@@ -50,6 +50,8 @@ type Options struct {
 	MaxPods           int // 0: 250
 	// Settle is how long a report that nobody waits for may wait for the next (0: 1 s).
 	Settle time.Duration
+	// Gather is how long every report waits for others of the same moment (0: not at all).
+	Gather time.Duration
 
 	// Runtime replaces containerd (agent/hollow).
 	Runtime runtime.Runtime
@@ -134,6 +136,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	a.reporter.Gather(a.o.Gather)
 	if err := a.prepare(ctx); err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ type Reporter struct {
 	logger      *slog.Logger
 	incarnation uint64
 	spool       *spool
+	gather      time.Duration
 
 	mu      sync.Mutex
 	n       uint64
@@ -46,6 +47,10 @@ func New(node string, log bus.Log, dir string, incarnation uint64, c clock.WithT
 	return &Reporter{node: node, log: log, clock: c, logger: logger, incarnation: incarnation, spool: s,
 		wake: make(chan struct{}, 1), back: back, told: map[*events.Event]func(uint64){}}, nil
 }
+
+// Gather has each report wait that long for others, so that those of one moment
+// are appended together. It is called before Run.
+func (r *Reporter) Gather(d time.Duration) { r.gather = d }
 
 // Report queues a fact. It doesn't wait.
 func (r *Reporter) Report(f Fact) {
@@ -91,9 +96,13 @@ func (r *Reporter) drain(ctx context.Context) error {
 	for ctx.Err() == nil {
 		batch := r.spool.head(inFlight)
 		if len(batch) == 0 {
-			if batch = r.take(inFlight); len(batch) == 0 {
+			if !r.anything() {
 				break
 			}
+			if r.gather > 0 {
+				r.pause(ctx, r.gather)
+			}
+			batch = r.take(inFlight)
 			if err := r.send(ctx, batch); err != nil {
 				return err
 			}
@@ -105,7 +114,7 @@ func (r *Reporter) drain(ctx context.Context) error {
 			if err := r.spool.add(r.take(-1)...); err != nil {
 				return err
 			}
-			r.pause(ctx)
+			r.pause(ctx, retryEvery)
 			continue
 		}
 		if err := r.spool.drop(len(batch)); err != nil {
@@ -175,8 +184,14 @@ func (r *Reporter) take(most int) []*events.Event {
 	return batch
 }
 
-func (r *Reporter) pause(ctx context.Context) {
-	timer := r.clock.NewTimer(retryEvery)
+func (r *Reporter) anything() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.waiting) > 0
+}
+
+func (r *Reporter) pause(ctx context.Context, d time.Duration) {
+	timer := r.clock.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

@@ -58,7 +58,12 @@ func (l *connLog) Append(ctx context.Context, e bus.Entry) (uint64, error) {
 	return seq, err
 }
 
-func (l *connLog) Start(e bus.Entry) *bus.Pending { return l.start([]bus.Entry{e}, true) }
+func (l *connLog) Start(e bus.Entry) *bus.Pending {
+	if e.Event.Prefix == events.PrefixFact {
+		return l.report(e)
+	}
+	return l.start([]bus.Entry{e}, true)
+}
 
 func (l *connLog) AppendBatch(ctx context.Context, batch []bus.Entry) ([]uint64, error) {
 	if len(batch) == 0 {
@@ -83,9 +88,19 @@ func (l *connLog) start(batch []bus.Entry, inOrder bool) *bus.Pending {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.dead || l.cut {
-		complete(0, fmt.Errorf("append to %s: %w: no connection", batch[0].Event.Subject(), events.ErrUnavailable))
+		complete(0, noConnection(batch[0].Event))
 		return p
 	}
+	l.queueAppend(batch, inOrder, complete)
+	return p
+}
+
+func noConnection(e *events.Event) error {
+	return fmt.Errorf("append to %s: %w: no connection", e.Subject(), events.ErrUnavailable)
+}
+
+// queueAppend queues the step; mu is held.
+func (l *connLog) queueAppend(batch []bus.Entry, inOrder bool, complete func(uint64, error)) {
 	key := keyOf(l.conn, batch[0].Event)
 	fact := batch[0].Event.Prefix == events.PrefixFact
 	s := l.submit(key, time.Time{}, func(nth uint64) {
@@ -122,7 +137,6 @@ func (l *connLog) start(batch []bus.Entry, inOrder bool) *bus.Pending {
 		}
 		l.lastStart = s.due
 	}
-	return p
 }
 
 func (l *connLog) Read(ctx context.Context, from uint64, filters ...string) iter.Seq2[*events.Event, error] {

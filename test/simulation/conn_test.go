@@ -21,6 +21,7 @@ type conn struct {
 	lastStart time.Time // when the newest of its appends by Start is due
 	lastPut   time.Time
 	puts      []bus.FeedItem // of this instant
+	reports   []report       // of this instant
 	cut       bool           // an outage: everything fails
 	dead      bool           // its process was killed
 }

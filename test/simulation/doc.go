@@ -38,11 +38,12 @@
 // in the order of storing. ce-cause, and ce-traceparent with it, are left out: a controller's worker may begin
 // between two events of one slice that concern its key, and then names only the
 // first. Steps make goroutines of different components independent of each
-// other; within one component (the workers of an agent that are all woken by the
-// same message) Go's scheduler decides, so the runs use one processor and collect no
-// garbage in between. A thread that the machine stops for long at the wrong
-// moment could still make two runs differ; it was not seen in about a hundred
-// pairs of runs on a busy machine.
+// other. Within one component (the workers of an agent that are all woken by the
+// same message, or by timers of the same instant, which testing/synctest fires in any order) Go's
+// scheduler decides, so what must not depend on it is put in order: what an instant
+// brings to the feed, and the facts of a node's moment. The runs use one
+// processor and collect no garbage in between; even so a thread that the machine stops
+// for long has other goroutines go first.
 //
 // Not simulated: a log that loses its end, trimming, batches' partial failures
 // (there are none), VOLATILE, tunnels, clocks that disagree, forced deletions,

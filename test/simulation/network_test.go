@@ -116,6 +116,7 @@ func (n *network) take() (s *step, next time.Time) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.feed.flush(n)
+	n.flushReports()
 	n.elect()
 	if len(n.queue) == 0 {
 		return nil, time.Time{}

@@ -3,6 +3,7 @@ package simulation
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -30,7 +31,7 @@ func (w *world) node(i int) *node {
 		conn := w.connect(name)
 		a, err := agent.New(agent.Options{
 			Node: name, Bus: conn, API: gate{w, conn, w.api.Intake("node-" + name), name}, Runtime: n.runtime, Capacity: n.capacity,
-			NodeIPs: []string{fmt.Sprintf("192.168.0.%d", i)}, Clock: clock.RealClock{}, Log: w.logger,
+			NodeIPs: []string{fmt.Sprintf("192.168.0.%d", i)}, Clock: clock.RealClock{}, Log: w.logger, Gather: time.Millisecond,
 		})
 		if err != nil {
 			p.fails(err)
