@@ -120,7 +120,7 @@ func (p *plane) standIn(ctx context.Context, group *errgroup.Group) error {
 	if err := p.awaitReports(ctx, joined, s.Position()); err != nil {
 		return err
 	}
-	p.say.say("nodes     %d hollow ones stand in for those of the log, with %d pods", len(joined), ran)
+	p.say.say("nodes     hollow nodes stand in for %d of the log, with %d pods", len(joined), ran)
 	if len(lost) > 0 {
 		p.say.say("nodes     %s weren't ready at that moment, and nobody stands in for them", strings.Join(lost, ", "))
 	}
