@@ -6,6 +6,7 @@
 //	reckon ARGS...                  the binary under test
 //	kubectl ARGS...                 reckon kubectl on the script's cluster
 //	up / kill9                      start the script's cluster, detached; kill it with SIGKILL
+//	tamper OLD NEW / cut SEQUENCE   change, cut off events of a log that nobody writes to
 //	server                          start a control plane without a node, detached
 //	eventually REGEXP COMMAND...    run a command until its output matches
 //	http-all URL N                  get URL until N different answers were seen, and print them
