@@ -26,6 +26,7 @@ type state struct {
 	slots  map[resource]int // where a resource's table is; copied on write
 	tables []*table
 	uids   btree.Set[string] // of uidKey
+	plain  bool              // has no indexes: for who asks for objects by their keys only
 
 	frozen    []*table // the tables as last published
 	dirty     []int    // slots of the tables that changed since
@@ -174,7 +175,7 @@ func (s *state) store(key string, old, next *events.Object, fact bool) {
 	default:
 		t.tombs.Set(key, next)
 	}
-	if !fact {
+	if !fact && !s.plain {
 		s.index(t, key, old, next)
 	}
 }

@@ -81,6 +81,7 @@ func (v *verifier) collect(ctx context.Context) error {
 func (v *verifier) begin(ctx context.Context) error {
 	if v.report.First <= 1 {
 		v.state, v.what = newState(), "the beginning"
+		v.state.plain = true
 		return nil
 	}
 	for _, position := range slices.Sorted(maps.Keys(v.points)) {
@@ -93,6 +94,7 @@ func (v *verifier) begin(ctx context.Context) error {
 			return err
 		}
 		v.state, v.good, v.what = s.s.thaw(), position, p.what
+		v.state.plain = true
 		v.report.Base, v.report.First = position, position+1
 		return nil
 	}
@@ -187,6 +189,7 @@ func (v *verifier) broken(ctx context.Context, p point) error {
 		return err
 	}
 	v.state, v.off = s.s.thaw(), false
+	v.state.plain = true
 	return nil
 }
 
