@@ -53,7 +53,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.host = &pod.Host{
 		Node: a.o.Node, Runtime: a.runtime, Objects: a.store, Reports: a.reporter, Clock: a.clock, Log: a.log,
 		DNS: pod.DNS{Servers: a.o.ClusterDNS, Domain: a.o.ClusterDomain}, HostIPs: a.node.ips, Allocatable: a.node.allocatable,
-		OldRuntime: isOld(status), Settle: a.o.Settle, Pretended: a.o.Runtime != nil,
+		Room: pod.NewRoom(a.node.allocatable, slices.Collect(maps.Keys(had))...), OldRuntime: isOld(status), Settle: a.o.Settle, Pretended: a.o.Runtime != nil,
 	}
 	if a.o.Runtime != nil {
 		a.host.Volumes = noVolumes{}
@@ -178,9 +178,11 @@ func (a *Agent) remove(ctx context.Context, uid string) {
 		r = a.workers[uid]
 		a.mu.Unlock()
 	}
-	if r != nil {
-		r.worker.Remove()
+	if r == nil {
+		a.host.Room.Leave(uid)
+		return
 	}
+	r.worker.Remove()
 }
 
 // strays remembers a pod that runs and of which nothing else is known.

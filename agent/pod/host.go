@@ -27,6 +27,7 @@ type Host struct {
 	DNS          DNS
 	HostIPs      []string
 	Allocatable  v1.ResourceList
+	Room         *Room // nil: without bounds
 	// SetShares gives a pod's cgroup its share of CPU; nil: there are none.
 	SetShares func(path string, shares int64) error
 	// RemoveCgroup removes a pod's cgroup once it is empty; nil: there are none.

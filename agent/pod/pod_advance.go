@@ -27,6 +27,12 @@ func (w *Worker) advance(ctx, pctx context.Context) (time.Duration, error) {
 		w.final, w.reason, w.message = v1.PodFailed, "UnexpectedAdmissionError", why
 		return 0, w.end(ctx)
 	}
+	if wait, ok := w.admit(); !ok {
+		if wait > 0 {
+			return wait, nil
+		}
+		return 0, w.end(ctx)
+	}
 	if w.started.IsZero() {
 		w.started = w.host.Clock.Now()
 		w.settleReport()
@@ -120,6 +126,29 @@ func (w *Worker) runSandbox(ctx context.Context) error {
 	w.config = config
 	w.sandboxes = append([]string{id}, w.sandboxes...)
 	return w.seeSandbox(ctx, id)
+}
+
+// admit takes the pod's place on the node. Without one it says how long to wait;
+// 0: the pod is refused.
+func (w *Worker) admit() (wait time.Duration, ok bool) {
+	answer, lack := w.host.Room.take(w.pod, w.sandbox != nil, w.Wake)
+	now := w.host.Clock.Now()
+	switch {
+	case answer == taken:
+		w.refused = time.Time{}
+		return 0, true
+	case answer == later:
+		w.refused = time.Time{}
+		return resyncEvery, false
+	case w.refused.IsZero():
+		w.refused = now
+	}
+	if left := roomWithin - now.Sub(w.refused); left > 0 {
+		return left, false
+	}
+	w.final, w.reason, w.message = v1.PodFailed, lack.reason, lack.message
+	w.note(lack.reason, lack.message)
+	return 0, false
 }
 
 // refuse says why this node can't run the pod at all.

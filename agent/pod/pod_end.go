@@ -68,6 +68,7 @@ func (w *Worker) end(ctx context.Context) error {
 		return err
 	}
 	w.ended = true
+	w.host.Room.Leave(w.uid)
 	w.settleFinal()
 	return nil
 }

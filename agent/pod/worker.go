@@ -20,6 +20,7 @@ const (
 	retryAfter  = 2 * time.Second       // a step that failed
 	lookAgain   = 10 * time.Millisecond // for an exit that was told and CRI doesn't show yet
 	mostLooks   = 200
+	roomWithin  = 5 * time.Second // news of a pod's end may come after news of who takes its place
 )
 
 // Worker runs one pod. Run is its one goroutine; the other methods may be
@@ -53,6 +54,7 @@ type Worker struct {
 	volumes    map[string]volume.Mounted
 	pulls      map[string]*pullBackoff
 	started    time.Time
+	refused    time.Time // since when there was no room
 	final      v1.PodPhase
 	reason     string
 	message    string
@@ -206,6 +208,9 @@ func (w *Worker) step(ctx, pctx context.Context) (next time.Duration, done bool)
 
 	next, err := w.observe(sctx)
 	if err == nil {
+		if removed || w.pod.DeletionTimestamp != nil {
+			w.host.Room.ends(w.pod.UID)
+		}
 		switch {
 		case removed:
 			err = w.remove(ctx)

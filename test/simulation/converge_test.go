@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -46,9 +47,10 @@ func (w *world) unsettled() string {
 	return w.machinesUnsettled(s)
 }
 
+// pods counts those of an app; what a node refused is replaced, and stays to be seen.
 func pods(s *projections.Snapshot, app string) (n int32) {
 	for p := range projections.List[*corev1.Pod](s, "", "pods", "") {
-		if p.Labels["app"] == app {
+		if p.Labels["app"] == app && !strings.HasPrefix(p.Status.Reason, "OutOf") {
 			n++
 		}
 	}

@@ -17,8 +17,9 @@
 // What a passing seed says:
 //
 //  1. After every step: no pod runs on two nodes, none where the log doesn't
-//     bind it, and the pods that run on a node request no more than it has. This
-//     is read from the runtimes, whatever the log says.
+//     bind it, and the pods that run on a node request no more than it has, though
+//     users bind pods by hand beside the scheduler. This is read from the
+//     runtimes, whatever the log says.
 //  2. After every event: no event of a replaced leader had an effect, and no
 //     pod's node changed.
 //  3. Every replica that stands at a position that the checker saw (every eighth) has the

@@ -79,7 +79,11 @@ func (u *user) act(ctx context.Context, i int) {
 	case 8:
 		u.do(ctx, http.MethodDelete, deployments+fmt.Sprintf("/extra-%d", n%2), `{"propagationPolicy":"Background"}`)
 	case 9:
-		u.do(ctx, http.MethodPost, "/api/v1/namespaces/default/pods", job(fmt.Sprintf("%s-%d", u.name, i), n))
+		node := ""
+		if n>>16%2 == 0 { // bound by hand, whether there is room or not
+			node = fmt.Sprintf("n%d", n>>17%nodeCount)
+		}
+		u.do(ctx, http.MethodPost, "/api/v1/namespaces/default/pods", job(fmt.Sprintf("%s-%d", u.name, i), node, n))
 	}
 }
 
@@ -167,8 +171,13 @@ func deployment(name string, replicas int, cpu string) string {
 		name, replicas, name, name, cpu)
 }
 
-// job is a pod that ends by itself, well or not.
-func job(name string, n uint64) string {
+// job is a pod that ends by itself, well or not; on a node of the user's choice
+// it is a bigger one.
+func job(name, node string, n uint64) string {
+	cpu := "250m"
+	if node != "" {
+		cpu = "2"
+	}
 	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":%q,"annotations":{"hollow.reckon.dev/exit-after":"%ds","hollow.reckon.dev/exit-code":"%d"}},
-"spec":{"restartPolicy":"Never","containers":[{"name":"main","image":"job","resources":{"requests":{"cpu":"250m"}}}]}}`, name, 1+n%20, n>>8%2)
+"spec":{"restartPolicy":"Never","nodeName":%q,"containers":[{"name":"main","image":"job","resources":{"requests":{"cpu":%q}}}]}}`, name, 1+n%20, n>>8%2, node, cpu)
 }
