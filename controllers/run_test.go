@@ -14,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/controllertest"
 	"github.com/reckon-project/reckon/events"
@@ -206,6 +207,39 @@ func TestFailureIsTold(t *testing.T) {
 		w.Advance(time.Second)
 		if got, _ := told.Load().(string); !strings.Contains(got, "no more") {
 			t.Errorf("was told %q", got)
+		}
+	})
+}
+
+// TestDecisionBehindTheHistory: a controller decides about an object of which the
+// log has no event left.
+func TestDecisionBehindTheHistory(t *testing.T) {
+	inWorld(t, func(t *testing.T, w *controllertest.World) {
+		w.Create(controllers.ConfigMap, configMap("cm"))
+		before := w.Snapshot().Position() + 1
+		trimmed := &events.Event{
+			Prefix: events.PrefixDecision, Key: projections.LogKey, ID: bus.NewID(), Source: "test", Type: events.Trimmed,
+			Time: time.Now(), ContentType: events.ContentPatch, Data: fmt.Appendf(nil, `{"before":%d}`, before),
+		}
+		if _, err := w.Bus.Log().Append(t.Context(), bus.Entry{Event: trimmed}); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Bus.Log().Trim(t.Context(), before); err != nil {
+			t.Fatal(err)
+		}
+		w.Settle()
+		w.Run(controllers.New("test").For("", "configmaps").Writes(events.Progressed).Reconcile(func(_ context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
+			o := s.Get(key)
+			changed := o.Value.DeepCopyObject().(*corev1.ConfigMap)
+			if changed.Labels["seen"] != "" {
+				return controllers.Result{}, nil
+			}
+			changed.Labels = map[string]string{"seen": "yes"}
+			return controllers.Do(controllers.Progressed(o, changed)), nil
+		}))
+		w.Settle()
+		if got, _ := projections.Get[*corev1.ConfigMap](w.Snapshot(), cm); got.Labels["seen"] != "yes" {
+			t.Error("the decision isn't in the log")
 		}
 	})
 }

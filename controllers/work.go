@@ -233,7 +233,11 @@ func (t *term) append(ctx context.Context, c *Controller, i Intent, env envelope
 		IfVersion: i.IfVersion, Epoch: t.epoch, Component: t.Component,
 		ContentType: i.ContentType, Data: i.Data,
 	}
-	seq, err := t.Bus.Log().Append(ctx, bus.Entry{Event: e, Expect: bus.Expect(i.Expect)})
+	expect := i.Expect
+	if expect < t.Projection.Snapshot().First() {
+		expect = 0 // the log is trimmed behind it
+	}
+	seq, err := t.Bus.Log().Append(ctx, bus.Entry{Event: e, Expect: bus.Expect(expect)})
 	if errors.Is(err, events.ErrConflict) {
 		return t.lastOn(ctx, i.Key), err
 	}

@@ -29,13 +29,13 @@ type harness struct {
 	shown      uint64
 }
 
-func newHarness(t testing.TB, wrap func(bus.Bus) bus.Bus) *harness {
+func newHarness(t testing.TB, wrap func(bus.Bus) bus.Bus, options ...projections.Option) *harness {
 	ctx, cancel := context.WithCancel(context.Background())
 	h := &harness{t: t, bus: memory.New(time.Now), ctx: ctx}
 	if wrap != nil {
 		h.bus = wrap(h.bus)
 	}
-	h.projection = projections.New(h.bus.Log())
+	h.projection = projections.New(h.bus.Log(), options...)
 	h.group.Go(func() { h.projection.Run(ctx) }) //nolint:errcheck // ends with ctx
 	t.Cleanup(func() {
 		cancel()
@@ -93,6 +93,16 @@ func (h *harness) patch(k events.Key, typ string, patch any) {
 		h.t.Fatal(err)
 	}
 	h.append(&events.Event{Key: k, Type: typ, ContentType: events.ContentPatch, Data: data})
+}
+
+// trim removes the history up to now.
+func (h *harness) trim() {
+	h.t.Helper()
+	before := h.projection.Snapshot().Position() + 1
+	h.append(&events.Event{Key: projections.LogKey, Type: events.Trimmed, ContentType: events.ContentPatch, Data: fmt.Appendf(nil, `{"before":%d}`, before)})
+	if err := h.bus.Log().Trim(h.ctx, before); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *harness) delete(k events.Key) { h.append(&events.Event{Key: k, Type: events.Deleted}) }

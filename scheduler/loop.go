@@ -148,7 +148,11 @@ func (l *loop) refuse(ctx context.Context, p *pending) error {
 func (l *loop) start(ctx context.Context, p *pending, e *events.Event) error {
 	l.attempts++
 	p.attempt, p.expected = l.attempts, p.object.Decision
-	a := attempt{p, p.attempt, l.log.Start(bus.Entry{Event: e, Expect: bus.Expect(p.expected)})}
+	expect := p.expected
+	if expect < l.options.Projection.Snapshot().First() {
+		expect = 0 // the log is trimmed behind it
+	}
+	a := attempt{p, p.attempt, l.log.Start(bus.Entry{Event: e, Expect: bus.Expect(expect)})}
 	select {
 	case l.outcomes.started <- a:
 		return nil

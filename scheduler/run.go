@@ -36,7 +36,7 @@ func New(o Options) *Scheduler {
 }
 
 // Run waits for leadership, schedules while it lasts, and stands again when
-// it was lost. It returns when ctx ends or the projection stops.
+// it was lost or given up. It returns when ctx ends or the projection stops.
 func (s *Scheduler) Run(ctx context.Context) error {
 	for {
 		lead, err := s.options.Bus.Lead(ctx, Component, s.options.Holder)
@@ -49,24 +49,21 @@ func (s *Scheduler) Run(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if !lost {
+		if !lost && !errors.Is(err, events.ErrGone) {
 			return fmt.Errorf("scheduler: %w", err)
 		}
 	}
 }
 
-// term is one leadership: it acts only after its own epoch is folded.
+// term is one leadership: it acts only after its own epoch is folded. If it reads
+// so slowly that the history was trimmed past what it would read next (events.ErrGone), it
+// has to begin from a snapshot, without knowing which of its placements are
+// under way: that takes a new epoch, which voids those of this one.
 func (s *Scheduler) term(lead bus.Leadership) error {
 	if err := s.options.Projection.WaitFor(lead.Context, lead.Epoch); err != nil {
 		return err
 	}
-	for {
-		err := s.schedule(lead)
-		if lead.Context.Err() != nil || !errors.Is(err, events.ErrGone) {
-			return err
-		}
-		// The changes came faster than they were read: begin again from a snapshot.
-	}
+	return s.schedule(lead)
 }
 
 // schedule runs one loop from a snapshot on until it can't go on.
