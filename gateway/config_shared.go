@@ -113,7 +113,7 @@ func (s *Server) newShared(ctx context.Context, o options.CompletedOptions) (*sh
 	c.RequestInfoResolver = history.Resolver{Next: genericapiserver.NewRequestInfoResolver(c)}
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
-		return s.past.Strip(withOrigin(genericapiserver.DefaultBuildHandlerChain(s.past.Serve(api), c)))
+		return s.past.Strip(withOrigin(genericapiserver.DefaultBuildHandlerChain(s.past.Serve(s.local.short.overHTTP(api)), c)))
 	}
 	return &shared{config: c, informers: watched, storages: storages}, nil
 }

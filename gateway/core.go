@@ -45,7 +45,6 @@ func (s *Server) newCore(c controlplane.CompletedConfig, client *kubernetes.Clie
 	if err != nil {
 		return nil, err
 	}
-	s.local.short = newShortWay(s.options.Log)
 	return &core{
 		GenericConfig: *c.ControlPlane.NewCoreGenericConfig(),
 		config:        c, client: client, allocated: allocated,

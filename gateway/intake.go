@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/admission"
+	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 	"k8s.io/apiserver/pkg/endpoints/handlers/fieldmanager"
 	"k8s.io/apiserver/pkg/endpoints/request"
@@ -42,6 +43,8 @@ type shortWay struct {
 	pods atomic.Pointer[podCreates]
 	// samples are the newest pod of each owner and manager that came the long way.
 	samples *lru.Cache
+	// shapes are the managed fields of what came over HTTP, by client and shape.
+	shapes *lru.Cache
 }
 
 // podCreates are the parts of the handler of POST pods.
@@ -63,7 +66,7 @@ type sample struct {
 }
 
 func newShortWay(p *projections.Projection) *shortWay {
-	return &shortWay{log: p, samples: lru.New(1024)}
+	return &shortWay{log: p, samples: lru.New(1024), shapes: lru.New(1024)}
 }
 
 const createWithin = 34 * time.Second // as in the long way
@@ -133,6 +136,16 @@ func (c *podCreates) create(ctx context.Context, id identity, given *corev1.Pod,
 	if err := legacyscheme.Scheme.Convert(versioned, pod, nil); err != nil {
 		return 0, true, apierrors.NewBadRequest(err.Error())
 	}
+	stored, err := c.store(ctx, id.user, pod, manager, fields)
+	if err != nil {
+		return 0, !apierrors.IsRequestEntityTooLargeError(err), err
+	}
+	version, err := versionOf(stored)
+	return version, true, err
+}
+
+// store admits and stores a pod, which it changes.
+func (c *podCreates) store(ctx context.Context, who user.Info, pod *api.Pod, manager string, fields *metav1.ManagedFieldsEntry) (runtime.Object, error) {
 	rest.WipeObjectMetaSystemFields(pod)
 	entry := *fields
 	now := metav1.Now().Rfc3339Copy()
@@ -141,19 +154,14 @@ func (c *podCreates) create(ctx context.Context, id identity, given *corev1.Pod,
 
 	options := &metav1.CreateOptions{FieldManager: manager}
 	options.SetGroupVersionKind(metav1.SchemeGroupVersion.WithKind("CreateOptions"))
-	attributes := admission.NewAttributesRecord(pod, nil, podKind, given.Namespace, given.Name, podResource, "", admission.Create, options, false, id.user)
+	attributes := admission.NewAttributesRecord(pod, nil, podKind, pod.Namespace, pod.Name, podResource, "", admission.Create, options, false, who)
 	admit := fieldmanager.NewManagedFieldsValidatingAdmissionController(c.admission)
 	if mutating, ok := admit.(admission.MutationInterface); ok && mutating.Handles(admission.Create) {
 		if err := mutating.Admit(ctx, attributes, podObjects); err != nil {
-			return 0, true, err
+			return nil, err
 		}
 	}
-	stored, err := c.storage.Create(ctx, pod, rest.AdmissionToValidateObjectFunc(admit, attributes, podObjects), options)
-	if err != nil {
-		return 0, !apierrors.IsRequestEntityTooLargeError(err), err
-	}
-	version, err := versionOf(stored)
-	return version, true, err
+	return c.storage.Create(ctx, pod, rest.AdmissionToValidateObjectFunc(admit, attributes, podObjects), options)
 }
 
 func versionOf(o runtime.Object) (uint64, error) {

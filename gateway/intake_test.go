@@ -150,7 +150,7 @@ func eventText(t *testing.T, c *gatewaytest.Cluster, sequence uint64) string {
 		text = strings.ReplaceAll(text, at.UTC().Format(time.RFC3339), "TIME")
 	}
 	for _, v := range pod.Spec.Volumes {
-		text = strings.ReplaceAll(text, v.Name, "VOLUME") // a service account's has a random name
+		text = strings.ReplaceAll(text, `"`+v.Name+`"`, "VOLUME") // a service account's has a random name
 	}
 	return fmt.Sprintln(e.Type, e.Source, e.Actor, e.Verb, e.Cause, e.Reason, e.Note, e.Traceparent, e.Component, e.Epoch, e.IfVersion, e.ContentType) + text
 }

@@ -59,6 +59,7 @@ func New(ctx context.Context, o Options) (*Server, error) {
 	s := &Server{options: o, listener: listener, ready: make(chan struct{})}
 	s.base, s.stop = context.WithCancel(context.WithoutCancel(ctx))
 	s.local = newInProcess(s.base)
+	s.local.short = newShortWay(o.Log)
 	if err := s.assemble(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
