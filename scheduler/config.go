@@ -114,13 +114,14 @@ func profile(p *configv1.KubeSchedulerProfile) (*Config, error) {
 			field := fmt.Sprintf("profiles[0].plugins.%s.enabled[%d]", at.point, i)
 			_, isFilter := filters[e.Name]
 			_, isScore := scores[e.Name]
-			if !(isFilter && at.filters || isScore && at.scores) {
+			isFilter, isScore = isFilter && at.filters, isScore && at.scores
+			if !isFilter && !isScore {
 				return nil, unknownPlugin(field, e.Name, usual)
 			}
-			if isFilter && at.filters {
+			if isFilter {
 				filters[e.Name] = true
 			}
-			if isScore && at.scores {
+			if isScore {
 				scores[e.Name] = all.weight(e.Name)
 				if e.Weight != nil && *e.Weight != 0 {
 					scores[e.Name] = int64(*e.Weight)

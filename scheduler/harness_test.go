@@ -25,7 +25,6 @@ type harness struct {
 	projection *projections.Projection
 	ctx        context.Context
 	group      sync.WaitGroup
-	last       map[events.Key]uint64
 	shown      uint64
 }
 

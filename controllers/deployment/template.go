@@ -26,7 +26,7 @@ func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 // of the number of collisions so far, in letters that a name may have.
 func templateHash(t *corev1.PodTemplateSpec, collisions *int32) string {
 	h := fnv.New32a()
-	fmt.Fprintf(h, "%v", dump.ForHash(*t))
+	h.Write(fmt.Appendf(nil, "%v", dump.ForHash(*t)))
 	if collisions != nil {
 		h.Write(binary.LittleEndian.AppendUint32(make([]byte, 0, 8), uint32(*collisions)))
 		h.Write(make([]byte, 4))

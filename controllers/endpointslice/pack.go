@@ -74,9 +74,9 @@ func (p packing) packGroup(g *group, have []*events.Object) []controllers.Intent
 		rest = rest[n:]
 	}
 	var intents []controllers.Intent
-	none := len(g.order) == 0
+	none := len(g.order) == 0 // then the first slice stays, empty
 	for i, o := range have {
-		if len(filled[i]) == 0 && !(none && i == 0) {
+		if len(filled[i]) == 0 && (!none || i > 0) {
 			intents = append(intents, controllers.Delete(o))
 			continue
 		}
