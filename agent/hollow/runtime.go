@@ -40,7 +40,6 @@ type Runtime struct {
 type sandbox struct {
 	item       *cri.PodSandbox
 	ip         string
-	hostNet    bool
 	containers []*container
 }
 

@@ -26,7 +26,7 @@ func (w *Worker) startContainers(ctx, pctx context.Context) (time.Duration, erro
 		}
 		next = earliest(next, wait)
 		switch {
-		case c.kind == initial && !c.succeeded(), c.kind == sidecar && !(c.running() && c.started):
+		case c.kind == initial && !c.succeeded(), c.kind == sidecar && (!c.running() || !c.started):
 			return next, nil
 		}
 	}

@@ -58,13 +58,6 @@ func (c *container) exited() bool {
 
 func (c *container) succeeded() bool { return c.exited() && c.current.ExitCode == 0 }
 
-func (c *container) attempt() uint32 {
-	if c.current == nil {
-		return 0
-	}
-	return c.current.Metadata.Attempt
-}
-
 // nextAttempt is the number of the next start. Numbers go on from what was
 // reported when the runtime has forgotten the container.
 func (c *container) nextAttempt() uint32 {

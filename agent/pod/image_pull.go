@@ -119,7 +119,9 @@ func (w *Worker) credentials(pod *v1.Pod, image string) []*cri.AuthConfig {
 		}
 		for server, auth := range config.Auths {
 			server = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(server, "https://"), "http://"), "/")
-			if !strings.HasPrefix(image, strings.TrimSuffix(server, "/v1")+"/") && !(strings.Contains(server, "docker.io") && !strings.Contains(strings.SplitN(image, "/", 2)[0], ".")) {
+			host, _, _ := strings.Cut(image, "/")
+			ofHub := strings.Contains(server, "docker.io") && !strings.Contains(host, ".")
+			if !ofHub && !strings.HasPrefix(image, strings.TrimSuffix(server, "/v1")+"/") {
 				continue
 			}
 			if plain, err := base64.StdEncoding.DecodeString(auth.Auth); err == nil && auth.Username == "" {

@@ -158,7 +158,8 @@ func conditions(v view, s *v1.PodStatus, initialized bool) []v1.PodCondition {
 		}
 	}
 	for i, c := range s.InitContainerStatuses {
-		if !c.Ready && !(kindOf(&v.pod.Spec.InitContainers[i], true) == sidecar && c.Started != nil && *c.Started) {
+		started := kindOf(&v.pod.Spec.InitContainers[i], true) == sidecar && c.Started != nil && *c.Started
+		if !c.Ready && !started {
 			uninitialized = append(uninitialized, c.Name)
 		}
 	}

@@ -42,7 +42,7 @@ func newWorld(seed uint64) *world {
 	w.logger = slog.New(slog.NewTextHandler(journalWriter{w}, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: withoutTime}))
 	w.network = newNetwork(seed, w.logger)
 	w.checker = newChecker(w)
-	w.network.after = func() {
+	w.after = func() {
 		w.listen()
 		w.checker.look()
 	}
