@@ -18,7 +18,8 @@
 //  6. [Classify] says which event an accepted API write is, for people too.
 //
 // Objects are immutable: Fold shares with the old version what it doesn't
-// touch. Whoever wants to change a value copies it first.
+// touch, and among objects the parts that are the same (json_part.go). Whoever
+// wants to change a value copies it first.
 //
 // Patches are applied to Go structs while they are read, and written while two
 // structs are compared: no JSON of a whole object, no tree in between. What a

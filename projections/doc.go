@@ -35,6 +35,13 @@
 //     [Verify] folds again and says what was tampered with, and where; an
 //     [Anchor] kept elsewhere lets it see that the newest part was cut off. A
 //     checkpoint of format 1 has no chain: there it begins at that checkpoint.
+// 10. Verify compares, at every checkpoint and anchor, the chain; at every
+//     checkpoint also its seal (SHA-256 of the state as it is stored), the seal's
+//     signature, and the state that the log gives: encoded whole, every object
+//     and tombstone, it must have the seal's checksum. An object that is at the
+//     same address as in the state compared before isn't encoded again: objects
+//     never change. With [AskLive] it compares chain and state of a running
+//     server in the same way.
 //
 // A projection of VOLATILE ([Volatile]) gives 1, 2, 3 (with BufferOnly) and 5:
 // that log forgets by itself, so two folds of it agree on the objects only. One
