@@ -10,6 +10,7 @@ import (
 	"time"
 
 	v1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/clock"
 
@@ -69,6 +70,7 @@ func run(t *testing.T, out pod.Reporter, p *v1.Pod, origin feed.Origin, while ti
 func runOn(t *testing.T, runtime *hollow.Runtime, out pod.Reporter, p *v1.Pod, origin feed.Origin, while time.Duration, then func(*pod.Worker)) {
 	t.Helper()
 	w := pod.New(&pod.Host{Node: "n1", Runtime: runtime, Pretended: true, Volumes: nothing{}, Objects: nothing{}, Reports: out,
+		Room:  pod.NewRoom(v1.ResourceList{v1.ResourceCPU: resource.MustParse("4")}),
 		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), HostIPs: []string{"192.0.2.1"}}, p, origin)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -121,5 +123,15 @@ func TestJobEnds(t *testing.T) {
 		p := onePod(map[string]string{"hollow.reckon.dev/exit-after": "5s", "hollow.reckon.dev/exit-code": "7"}, v1.RestartPolicyNever)
 		got := tell(t, p, 2*time.Minute, func(w *pod.Worker) { w.Look("", true) })
 		expect(t, got, "   0s Running running restarts=0 (Pulled,Created,Started)", "  60s Failed exit 7 restarts=0 ()")
+	})
+}
+
+// A pod that asks for more than the node has is refused, not at once: news of who
+// leaves may be under way.
+func TestPodWithoutRoomIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := onePod(nil, v1.RestartPolicyAlways)
+		p.Spec.Containers[0].Resources.Requests = v1.ResourceList{v1.ResourceCPU: resource.MustParse("5")}
+		expect(t, tell(t, p, time.Hour, nil), "   1s Pending ContainerCreating restarts=0 ()", "   5s Failed ContainerCreating restarts=0 (OutOfcpu)")
 	})
 }
