@@ -35,7 +35,7 @@
 //     [Verify] folds again and says what was tampered with, and where; an
 //     [Anchor] kept elsewhere lets it see that the newest part was cut off. A
 //     checkpoint of format 1 has no chain: there it begins at that checkpoint.
-// 10. Verify compares, at every checkpoint and anchor, the chain; at every
+//  10. Verify compares, at every checkpoint and anchor, the chain; at every
 //     checkpoint also its seal (SHA-256 of the state as it is stored), the seal's
 //     signature, and the state that the log gives: encoded whole, every object
 //     and tombstone, it must have the seal's checksum. An object that is at the
