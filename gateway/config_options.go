@@ -64,6 +64,7 @@ func (o *Options) upstream(ctx context.Context, listener net.Listener, advertise
 	u.Etcd.DefaultStorageMediaType = runtime.ContentTypeJSON
 	u.Etcd.EnableWatchCache = false
 	u.Etcd.SkipHealthEndpoints = true
+	u.Etcd.DeleteCollectionWorkers = 32 // deletes at once share a sync of the log
 
 	// Priority and fairness is off unless asked for: it costs each request a
 	// classification and keeps a controller busy (docs/adr/001).
