@@ -177,7 +177,10 @@ func benchCreates(ctx context.Context, c *cluster) error {
 	}
 	row("pods created over HTTPS by 64 clients", "%.0f/s (aim 1,500), %.1f × Kubernetes (%d/s), server CPU %.0f µs a pod",
 		perSecond, perSecond/kubernetesCreates, kubernetesCreates, float64((c.server.cpu()-cpu).Microseconds())/float64(made.Load()))
-	return c.client.CoreV1().Pods("default").DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+	return await(ctx, 3*time.Minute, "the created pods deleted", func() (bool, error) { // the API bounds one request to 34 s
+		err := c.client.CoreV1().Pods("default").DeleteCollection(ctx, metav1.DeleteOptions{}, metav1.ListOptions{})
+		return err == nil, err
+	})
 }
 
 // benchDeployment measures a Deployment of 2,000 replicas on 100 hollow nodes.
