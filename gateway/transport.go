@@ -75,10 +75,10 @@ func (t *inProcessTransport) RoundTrip(req *http.Request) (*http.Response, error
 		defer t.running.Done()
 		defer detach()
 		defer func() {
-			switch p := recover(); {
-			case p == nil:
+			switch p := recover(); p {
+			case nil:
 				out.finish(nil)
-			case p == http.ErrAbortHandler:
+			case http.ErrAbortHandler:
 				out.finish(errors.New("the server aborted the response"))
 			default:
 				out.finish(fmt.Errorf("the server's handler panicked: %v", p))

@@ -53,7 +53,9 @@ a decision that had no effect is shown as void. What nodes reported is not (reck
 				}
 				w := bufio.NewWriter(cmd.OutOrStdout())
 				if output == "table" {
-					auditLine(w, "TIME", "SEQUENCE", "ACTOR", "SOURCE", "VERB", "OBJECT", "RESULT")
+					if err := auditLine(w, "TIME", "SEQUENCE", "ACTOR", "SOURCE", "VERB", "OBJECT", "RESULT"); err != nil {
+						return err
+					}
 				}
 				if err := audit(ctx, p, first, last, &filter, show, w); err != nil {
 					return err

@@ -110,7 +110,9 @@ func (j *jsonPrinter) print(c projections.Change) error {
 	if err != nil {
 		return err
 	}
-	j.w.Write(data)
+	if _, err := j.w.Write(data); err != nil {
+		return err
+	}
 	return j.w.WriteByte('\n')
 }
 

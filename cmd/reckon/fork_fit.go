@@ -56,7 +56,7 @@ func foldTo(ctx context.Context, b bus.Bus, position uint64) (*projections.Snaps
 	err := p.WaitFor(ctx, position)
 	s := p.Snapshot()
 	cancel()
-	<-folded
+	<-folded //nolint:errcheck // it was stopped
 	return s, err
 }
 

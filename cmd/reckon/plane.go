@@ -150,7 +150,7 @@ func (p *plane) serve(ctx, folding context.Context, withNode bool) error {
 	go func() { gatewayDone <- g.Run(serving) }()
 	defer func() {
 		stopServing()
-		<-gatewayDone
+		<-gatewayDone //nolint:errcheck // said below if it ended by itself
 	}()
 
 	group, working := errgroup.WithContext(ctx)

@@ -65,7 +65,7 @@ func (f folder) detach(ctx context.Context, w io.Writer) error {
 	for {
 		select {
 		case <-ctx.Done():
-			child.Process.Signal(syscall.SIGTERM)
+			child.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it fails when the child has ended, which is awaited
 			<-exited
 			return ctx.Err()
 		case line, ok := <-lines:
@@ -110,7 +110,9 @@ func newProgress(w io.Writer) (*progress, error) {
 	if os.Getenv(progressEnv) == "" {
 		return p, nil
 	}
-	os.Unsetenv(progressEnv)
+	if err := os.Unsetenv(progressEnv); err != nil {
+		return nil, err
+	}
 	syscall.CloseOnExec(3)
 	p.pipe = os.NewFile(3, "progress")
 	if p.pipe == nil {

@@ -33,7 +33,7 @@ func withAges(h http.Handler, at time.Time) http.Handler {
 		}
 		w.Header().Del("Content-Length")
 		w.WriteHeader(out.code)
-		w.Write(body) // who asked may be gone; there's nobody else to tell
+		w.Write(body) //nolint:errcheck // who asked may be gone; there's nobody else to tell
 	})
 }
 

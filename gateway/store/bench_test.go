@@ -126,7 +126,7 @@ func internalPod() *api.Pod {
 			Annotations:     map[string]string{"example.com/owner": "team-web", "example.com/commit": "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c"},
 			OwnerReferences: []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: "web-5d4f8c7b9", UID: "1d0ba3f5", Controller: &controller}},
 			ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "controller", Operation: "Update", APIVersion: "v1", FieldsType: "FieldsV1",
-				FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{".":{},"f:app":{},"f:tier":{}},"f:ownerReferences":{".":{}}},"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{".":{},"f:image":{},"f:env":{},"f:resources":{}}}}}`)}}},
+				FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{".":{},"f:app":{},"f:tier":{}},"f:ownerReferences":{".":{}}},"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{".":{},"f:image":{},"f:env":{},"f:resources":{}}}}}`)}},
 		},
 		Spec: corev1.PodSpec{
 			Containers: []corev1.Container{container},
