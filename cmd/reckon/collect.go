@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"time"
 )
 
@@ -12,6 +13,7 @@ const (
 	calmGarbage = 100       // percent of the live heap that may be garbage while little happens
 	busyGarbage = 256 << 20 // bytes that it may be more while much happens
 	busyCycle   = 5 * time.Second
+	restAfter   = 2 * busyCycle // without a cycle the garbage of a busy time goes
 )
 
 // collectLessWhenBusy has the garbage collector run less often while the process
@@ -24,10 +26,13 @@ func collectLessWhenBusy() {
 		return
 	}
 	p := &pacer{percent: calmGarbage, last: time.Now(), live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	p.calm = time.AfterFunc(restAfter, p.rest)
 	p.arm()
 }
 
 type pacer struct {
+	mu      sync.Mutex
+	calm    *time.Timer
 	percent int
 	last    time.Time // when the last cycle ended
 	short   int       // how many cycles in succession came soon after the one before
@@ -40,6 +45,8 @@ func (p *pacer) arm() {
 }
 
 func (p *pacer) cycle() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	now := time.Now()
 	p.short++
 	if now.Sub(p.last) >= busyCycle {
@@ -47,7 +54,24 @@ func (p *pacer) cycle() {
 	}
 	p.last = now
 	metrics.Read(p.live)
-	percent := garbagePercent(p.short > 1, p.live[0].Value.Uint64())
+	p.set(garbagePercent(p.short > 1, p.live[0].Value.Uint64()))
+	p.calm.Reset(restAfter)
+}
+
+// rest ends a busy time: what it left behind goes back to the system. Without it
+// that would begin two minutes later.
+func (p *pacer) rest() {
+	p.mu.Lock()
+	busy := p.percent != calmGarbage
+	p.short = 0
+	p.set(calmGarbage)
+	p.mu.Unlock()
+	if busy {
+		debug.FreeOSMemory()
+	}
+}
+
+func (p *pacer) set(percent int) {
 	if percent != p.percent {
 		p.percent = percent
 		debug.SetGCPercent(percent)
