@@ -161,19 +161,22 @@ func readFilters(t *testing.T, b bus.Bus) {
 	mustAppend(t, b.Log(), bus.Entry{Event: Decision("a")})
 	mustAppend(t, b.Log(), bus.Entry{Event: Fact("n1", "a")})
 	mustAppend(t, b.Log(), bus.Entry{Event: Fact("n2", "a")})
-	for filter, want := range map[string]int{"": 3, "log.>": 1, "fact.*.core.pods.>": 2, "fact.n2.>": 1, "log.apps.>": 0} {
-		var filters []string
-		if filter != "" {
-			filters = []string{filter}
-		}
-		n := 0
+	mustAppend(t, b.Log(), bus.Entry{Event: Decision("b")})
+	for filter, want := range map[string]int{
+		"": 4, "log.>": 2, "fact.*.core.pods.>": 2, "fact.n2.>": 1, "log.apps.>": 0,
+		"log.core.pods.default.a fact.*.core.pods.default.a log.apps.>": 3,
+		"log.core.pods.default.b fact.n1.>":                             2, // in the log's order, whatever that of the filters
+	} {
+		filters := strings.Fields(filter)
+		n, last := 0, uint64(0)
 		for e, err := range b.Log().Read(contextFor(t), 0, filters...) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if e.Sequence == 0 {
-				t.Errorf("an event without a sequence")
+			if e.Sequence <= last {
+				t.Errorf("read %q: event %d after %d", filter, e.Sequence, last)
 			}
+			last = e.Sequence
 			n++
 		}
 		if n != want {
