@@ -22,7 +22,7 @@ func nowhere(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	found := ""
 	for _, folder := range args[1:] {
-		at, err := findValue(folder, formsOf([]byte(args[0])))
+		at, err := findValue(ts.MkAbs(folder), formsOf([]byte(args[0])))
 		ts.Check(err)
 		if at != "" {
 			found = at
@@ -62,14 +62,12 @@ func findValue(folder string, forms [][]byte) (at string, err error) {
 			}
 			return err
 		}
-		if d.IsDir() {
-			var s syscall.Stat_t
-			if syscall.Stat(path, &s) == nil && s.Dev != of.Dev {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !d.Type().IsRegular() {
+		var s syscall.Stat_t
+		mounted := syscall.Lstat(path, &s) == nil && s.Dev != of.Dev
+		switch {
+		case d.IsDir() && mounted:
+			return fs.SkipDir
+		case mounted || !d.Type().IsRegular():
 			return nil
 		}
 		data, err := os.ReadFile(path)
