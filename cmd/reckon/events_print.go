@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
+	"github.com/reckon-project/reckon/projections/history"
 )
 
 type eventPrinter interface {
@@ -87,7 +89,7 @@ func what(c projections.Change) string {
 	case e.Note != "":
 		text = e.Note
 	case e.Type == events.Created && c.New.Exists():
-		text = summary(c.New.Value)
+		text = cmp.Or(history.Summary(c.New.Value), "Created")
 	case e.Reason != "":
 		text = e.Reason
 	default:
