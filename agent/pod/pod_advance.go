@@ -146,6 +146,11 @@ func (w *Worker) admit() (wait time.Duration, ok bool) {
 	if left := roomWithin - now.Sub(w.refused); left > 0 {
 		return left, false
 	}
+	if answer == unsure { // nobody speaks for what runs beside it: that must not keep it out for ever
+		w.host.Room.take(w.pod, true, w.Wake)
+		w.refused = time.Time{}
+		return 0, true
+	}
 	w.final, w.reason, w.message = v1.PodFailed, lack.reason, lack.message
 	w.note(lack.reason, lack.message)
 	return 0, false

@@ -42,17 +42,18 @@ func NewRoom(has v1.ResourceList, running ...string) *Room {
 type answer int
 
 const (
-	taken answer = iota
-	later        // it fits as soon as others have ended
-	short        // it doesn't
+	taken  answer = iota
+	later         // it fits as soon as others have ended
+	unsure        // it fits beside those that are known; others run, too
+	short         // it doesn't
 )
 
 // shortage says in the kubelet's words what a node has too little of.
 type shortage struct{ reason, message string }
 
-// take gives a pod its place if there is room, or if it runs already. wake is called
-// when there may be room for one that got none.
-func (r *Room) take(pod *v1.Pod, runs bool, wake func()) (answer, shortage) {
+// take gives a pod its place if there is room, or if it runs already or has to (must).
+// wake is called when there may be room for one that got none.
+func (r *Room) take(pod *v1.Pod, must bool, wake func()) (answer, shortage) {
 	if r == nil {
 		return taken, shortage{}
 	}
@@ -66,13 +67,16 @@ func (r *Room) take(pod *v1.Pod, runs bool, wake func()) (answer, shortage) {
 		return taken, shortage{}
 	}
 	lack, lasting := r.lacks(requests, false), r.lacks(requests, true)
-	if runs || lack == "" && len(r.unknown) == 0 {
+	if must || lack == "" && len(r.unknown) == 0 {
 		r.taken[uid] = &place{requests: requests}
 		delete(r.waiting, uid)
 		return taken, shortage{}
 	}
 	r.waiting[uid] = wake
-	if lasting == "" {
+	switch {
+	case lack == "":
+		return unsure, shortage{}
+	case lasting == "":
 		return later, shortage{}
 	}
 	asked, has := requests[lasting], r.has[lasting]

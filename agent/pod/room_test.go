@@ -69,7 +69,7 @@ func TestRoomSaysWhatIsShort(t *testing.T) {
 	room := NewRoom(node(1000, 5), "unseen")
 	awake := 0
 	wake := func() { awake++ }
-	if got, _ := room.take(asks("a", 600), false, wake); got != later {
+	if got, _ := room.take(asks("a", 600), false, wake); got != unsure {
 		t.Error("a pod was let in while one runs of which nothing is known")
 	}
 	if got, _ := room.take(asks("unseen", 900), true, wake); got != taken {

@@ -67,10 +67,10 @@ func run(t *testing.T, out pod.Reporter, p *v1.Pod, origin feed.Origin, while ti
 	runOn(t, hollow.NewRuntime(clock.RealClock{}, 0, 100*time.Millisecond), out, p, origin, while, then)
 }
 
-func runOn(t *testing.T, runtime *hollow.Runtime, out pod.Reporter, p *v1.Pod, origin feed.Origin, while time.Duration, then func(*pod.Worker)) {
+func runOn(t *testing.T, runtime *hollow.Runtime, out pod.Reporter, p *v1.Pod, origin feed.Origin, while time.Duration, then func(*pod.Worker), unknown ...string) {
 	t.Helper()
 	w := pod.New(&pod.Host{Node: "n1", Runtime: runtime, Pretended: true, Volumes: nothing{}, Objects: nothing{}, Reports: out,
-		Room:  pod.NewRoom(v1.ResourceList{v1.ResourceCPU: resource.MustParse("4")}),
+		Room:  pod.NewRoom(v1.ResourceList{v1.ResourceCPU: resource.MustParse("4")}, unknown...),
 		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), HostIPs: []string{"192.0.2.1"}}, p, origin)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -133,5 +133,17 @@ func TestPodWithoutRoomIsRefused(t *testing.T) {
 		p := onePod(nil, v1.RestartPolicyAlways)
 		p.Spec.Containers[0].Resources.Requests = v1.ResourceList{v1.ResourceCPU: resource.MustParse("5")}
 		expect(t, tell(t, p, time.Hour, nil), "   1s Pending ContainerCreating restarts=0 ()", "   5s Failed ContainerCreating restarts=0 (OutOfcpu)")
+	})
+}
+
+// After a restart something may run of which the feed never speaks again: it
+// doesn't keep other pods out for ever.
+func TestUnknownPodDoesNotKeepOthersOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := onePod(nil, v1.RestartPolicyAlways)
+		p.Spec.Containers[0].Resources.Requests = v1.ResourceList{v1.ResourceCPU: resource.MustParse("1")}
+		out := &transcript{begin: time.Now()}
+		runOn(t, hollow.NewRuntime(clock.RealClock{}, 0, 100*time.Millisecond), out, p, feed.Origin{Cause: 1}, time.Hour, nil, "nobody-knows")
+		expect(t, out.lines, "   1s Pending ContainerCreating restarts=0 ()", "   5s Running running restarts=0 (Pulled,Created,Started)")
 	})
 }
