@@ -19,6 +19,9 @@ type Credentials struct {
 	Identity string // who one claims to be: "node:n1", "user:admin", "component:gateway"
 	Password string // what proves it: a password or token
 	TLS      *tls.Config
+	// Files are those of the server, for a program of root beside it: long reads then
+	// cost it nothing. They are used only if it is the log's only server. nil: none.
+	Files Files
 }
 
 // DurableSubject is where the server that embeds NATS makes things durable on
@@ -42,7 +45,7 @@ func Connect(ctx context.Context, url string, who Credentials) (Bus, error) {
 		}
 		return nats.Connect(url, options...)
 	}
-	d := &remoteDurability{}
+	d := &remoteDurability{files: who.Files}
 	b, err := Attach(ctx, who.Identity, dial, d)
 	if err != nil {
 		return nil, err
@@ -62,8 +65,9 @@ func Connect(ctx context.Context, url string, who Credentials) (Bus, error) {
 
 // remoteDurability asks the server that embeds NATS.
 type remoteDurability struct {
-	c    *connection
-	asks bool // false: the servers sync before they acknowledge
+	c     *connection
+	asks  bool // false: the servers sync before they acknowledge
+	files Files
 }
 
 func (d *remoteDurability) Await(stream string, sequence uint64, done func(error)) {

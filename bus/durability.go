@@ -23,11 +23,16 @@ type Local interface {
 	// Range gives the first sequence kept and the last stored, as of now; last
 	// need not be durable. An empty stream has first = last+1.
 	Range(stream string) (first, last uint64, ok bool)
+	Files
+	// Full says why nothing can be stored for now, nil if it can.
+	Full() error
+}
+
+// Files reads the streams of a server on this machine.
+type Files interface {
 	// ReadBlocks yields the messages from sequence from to last, without a gap,
 	// straight from the stream's files, and ends early where it can't go on.
 	ReadBlocks(ctx context.Context, stream string, from, last uint64, yield func(Stored) bool)
-	// Full says why nothing can be stored for now, nil if it can.
-	Full() error
 }
 
 // Stored is a message as it is stored. Its bytes are the caller's until it

@@ -22,24 +22,24 @@ const (
 //	files ─► decode, a slice ahead ─► yield
 func (f *follower) catchUp(ctx context.Context, yield func([]*events.Event, error) bool) bool {
 	l := f.log
-	local := l.local()
-	if local == nil || len(f.filters) > 0 {
+	files := l.files()
+	if files == nil || len(f.filters) > 0 {
 		return true
 	}
 	for {
-		_, last, ok := local.Range(l.stream)
-		if f.end > 0 {
-			last = min(last, f.end)
+		last, ok := f.end, true
+		if f.end == 0 {
+			last, ok = l.stored(ctx)
 		}
 		if !ok || last < f.from+catchUpFrom {
 			return true
 		}
-		if err := await(ctx, local, l.stream, last); err != nil {
+		if err := await(ctx, l.c.durability, l.stream, last); err != nil {
 			yield(nil, unavailable("follow "+l.stream, err))
 			return false
 		}
 		before := f.from
-		if !f.readBlocks(ctx, local, last, yield) {
+		if !f.readBlocks(ctx, files, last, yield) {
 			return false
 		}
 		if f.from == before {
@@ -54,12 +54,12 @@ type decoded struct {
 }
 
 // readBlocks yields what the files give from f.from to last.
-func (f *follower) readBlocks(ctx context.Context, local Local, last uint64, yield func([]*events.Event, error) bool) bool {
+func (f *follower) readBlocks(ctx context.Context, files Files, last uint64, yield func([]*events.Event, error) bool) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	slices := make(chan decoded)
 	f.log.c.task(func() {
 		defer close(slices)
-		decodeBlocks(ctx, local, f.log.stream, f.from, last, slices)
+		decodeBlocks(ctx, files, f.log.stream, f.from, last, slices)
 	})
 	defer func() {
 		cancel()
@@ -83,7 +83,7 @@ func (f *follower) readBlocks(ctx context.Context, local Local, last uint64, yie
 	return true
 }
 
-func decodeBlocks(ctx context.Context, local Local, stream string, from, last uint64, to chan<- decoded) {
+func decodeBlocks(ctx context.Context, files Files, stream string, from, last uint64, to chan<- decoded) {
 	var decoder storedDecoder
 	var slice []*events.Event
 	size, room := 0, firstSlice
@@ -96,7 +96,7 @@ func decodeBlocks(ctx context.Context, local Local, stream string, from, last ui
 		}
 	}
 	ended := false
-	local.ReadBlocks(ctx, stream, from, last, func(s Stored) bool {
+	files.ReadBlocks(ctx, stream, from, last, func(s Stored) bool {
 		e, err := decoder.decode(s)
 		if err != nil {
 			if len(slice) == 0 || send(decoded{slice: slice}) {

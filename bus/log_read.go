@@ -87,6 +87,27 @@ func (l *natsLog) local() Local {
 	return local
 }
 
+// files are those of the log's only server, if this identity may read everything.
+func (l *natsLog) files() Files {
+	if local := l.local(); local != nil {
+		return local
+	}
+	if remote, ok := l.c.durability.(*remoteDurability); ok && remote.asks && !l.c.restricted() {
+		return remote.files
+	}
+	return nil
+}
+
+// stored is the last sequence stored, as of now.
+func (l *natsLog) stored(ctx context.Context) (last uint64, ok bool) {
+	if local := l.local(); local != nil {
+		_, last, ok = local.Range(l.stream)
+		return last, ok
+	}
+	_, last, err := l.askRange(ctx)
+	return last, err == nil
+}
+
 func (l *natsLog) Trim(ctx context.Context, before uint64) error {
 	gctx, done := l.c.guardAPI(ctx, l.stream)
 	defer done()

@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -154,7 +153,7 @@ func bareRate(b *testing.B, callers int, whole bool) float64 {
 	if err != nil {
 		b.Fatal(err)
 	}
-	blocks := &blocks{dir: filepath.Join(s.store, "jetstream", "$G", "streams", bus.StreamLog, "msgs")}
+	blocks := &blocks{dir: streamDir(s.store, bus.StreamLog)}
 	group := &bare{js: js, sync: blocks.sync, calls: make(chan bareCall, 8192)}
 	if whole {
 		group.sync = func() error { return syncFileSystem(s.store) }

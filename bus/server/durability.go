@@ -115,7 +115,7 @@ func (s *Server) openDurability(ctx context.Context, js jetstream.JetStream) (*d
 			m.close() //nolint:errcheck // the error below says more
 			return nil, fmt.Errorf("%w: %d events are missing within %s (%d to %d): the disk lost data; restore a backup", events.ErrUnavailable, state.NumDeleted, name, state.FirstSeq, state.LastSeq)
 		}
-		b := &blocks{stream: name, dir: filepath.Join(s.store, "jetstream", "$G", "streams", name, "msgs")}
+		b := &blocks{stream: name, dir: streamDir(s.store, name)}
 		if err := b.syncAll(); err != nil {
 			return nil, err
 		}

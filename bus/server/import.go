@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -34,7 +33,7 @@ func Import(ctx context.Context, options Options, first uint64, log iter.Seq2[*e
 	if err != nil {
 		return err
 	}
-	s := &Server{options: o, store: filepath.Join(o.Dir, "nats"), secret: rand.Text(), ready: make(chan struct{})}
+	s := &Server{options: o, store: storeIn(o.Dir), secret: rand.Text(), ready: make(chan struct{})}
 	if s.lock, err = lockDirectory(s.store); err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -64,7 +63,7 @@ func StartContext(ctx context.Context, options Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, store: filepath.Join(o.Dir, "nats"), secret: rand.Text(), ready: make(chan struct{})}
+	s := &Server{options: o, store: storeIn(o.Dir), secret: rand.Text(), ready: make(chan struct{})}
 	if s.lock, err = lockDirectory(s.store); err != nil {
 		return nil, err
 	}

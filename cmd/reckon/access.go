@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/bus/trust"
 )
@@ -23,6 +24,7 @@ type access struct {
 	URL       string `json:"url"`
 	Secret    string `json:"secret"`
 	Authority string `json:"authority"` // of the bus's servers, PEM
+	files     bus.Files
 }
 
 // access reads the file, or makes it, for a bus that listens on address.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
+	"github.com/reckon-project/reckon/bus/server"
 	"github.com/reckon-project/reckon/bus/trust"
 	"github.com/spf13/cobra"
 	"k8s.io/client-go/rest"
@@ -63,6 +64,7 @@ func (f folder) readAccess() (access, error) {
 	if pid == 0 {
 		return access{}, fmt.Errorf("the cluster in %s isn't running: start it with reckon up --data %s", f, f)
 	}
+	a.files = server.Files(string(f))
 	return a, nil
 }
 
@@ -74,7 +76,7 @@ func (a access) connect(ctx context.Context, identity string) (bus.Bus, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := bus.Connect(ctx, a.URL, bus.Credentials{Identity: identity, Password: a.token(identity), TLS: config})
+	b, err := bus.Connect(ctx, a.URL, bus.Credentials{Identity: identity, Password: a.token(identity), TLS: config, Files: a.files})
 	if err != nil {
 		return nil, fmt.Errorf("connect to the bus at %s: %w", a.URL, err)
 	}
