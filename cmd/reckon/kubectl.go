@@ -103,6 +103,6 @@ func (p *pastKubectl) begin(c *cobra.Command) error {
 // end removes what begin made.
 func (p *pastKubectl) end() {
 	if p.cache != "" {
-		os.RemoveAll(p.cache) // a leftover in the temporary folder harms nobody
+		os.RemoveAll(p.cache) //nolint:errcheck // a leftover in the temporary folder harms nobody
 	}
 }

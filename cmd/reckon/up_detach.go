@@ -66,7 +66,7 @@ func (f folder) detach(ctx context.Context, w io.Writer) error {
 		select {
 		case <-ctx.Done():
 			child.Process.Signal(syscall.SIGTERM) //nolint:errcheck // it fails when the child has ended, which is awaited
-			<-exited
+			<-exited                              //nolint:errcheck // the caller gave up
 			return ctx.Err()
 		case line, ok := <-lines:
 			if ok {
@@ -80,7 +80,7 @@ func (f folder) detach(ctx context.Context, w io.Writer) error {
 			if ready {
 				return nil
 			}
-			<-exited
+			<-exited //nolint:errcheck // its log says more
 			return fmt.Errorf("reckon ended before it was ready; the end of %s:\n%s", f.logFile(), tail(f.logFile(), 15))
 		}
 	}
