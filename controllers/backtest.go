@@ -15,26 +15,28 @@ import (
 // Backtest compares what a controller wrote in a part of the past with what it
 // would write on the same states now.
 type Backtest struct {
-	Controller  string
-	From, To    uint64
-	Decisions   int          // reconciles on record that wrote something
-	Same        int          // those that would write the same again
-	Outside     int          // those that couldn't be compared: what led to them lies before From
-	Differences []Difference // in order
-	Unanswered  []Difference // what would be written on the state at To, and isn't on record
+	Controller  string       `json:"controller"`
+	From        uint64       `json:"from"`
+	To          uint64       `json:"to"`
+	Decisions   int          `json:"decisions"`   // reconciles on record that wrote something
+	Same        int          `json:"same"`        // those that would write the same again
+	Outside     int          `json:"outside"`     // those that couldn't be compared: what led to them lies before From
+	Differences []Difference `json:"differences"` // in order
+	Unanswered  []Difference `json:"unanswered"`  // what would be written on the state at To, and isn't on record
 }
 
 // Difference is one reconcile that would write something else.
 type Difference struct {
-	At       uint64 // the first event on record; To where there is none
-	Key      events.Key
-	Recorded []string
-	Tried    []string
+	At       uint64     `json:"at"` // the first event on record; To where there is none
+	Key      events.Key `json:"key"`
+	Recorded []string   `json:"recorded"`
+	Tried    []string   `json:"tried"`
 }
 
 const (
-	// backtestWindow is how many events back what led to a write may lie.
-	backtestWindow = 100_000
+	// backtestWindow is how many events back what led to a write may lie. The state
+	// before each of them is kept.
+	backtestWindow = 20_000
 	// backtestGap is how many events of others may lie between two writes of one reconcile.
 	backtestGap = 2_000
 	// backtestStates is how many states before a write are tried for the one that it was decided on.

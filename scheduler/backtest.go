@@ -14,32 +14,35 @@ import (
 // Backtest is what a part of the past would have been with another
 // configuration, beside what it was.
 type Backtest struct {
-	From, To     uint64
-	Began, Ended time.Time // of the first and the last event in it
-	Recorded     Outcome
-	Tried        Outcome
-	Same         int    // pods placed on the node on record
-	Moved        []Move // pods placed on another one, in order
+	From     uint64    `json:"from"`
+	To       uint64    `json:"to"`
+	Began    time.Time `json:"began"` // of the first event in it
+	Ended    time.Time `json:"ended"` // of the last one
+	Recorded Outcome   `json:"recorded"`
+	Tried    Outcome   `json:"tried"`
+	Same     int       `json:"same"`  // pods placed on the node on record
+	Moved    []Move    `json:"moved"` // pods placed on another one, in order
 }
 
 // Outcome sums up the decisions of one side. The means are over the moments
 // after each decision.
 type Outcome struct {
-	Placed      int     // pods
-	Waited      int     // pods that fitted nowhere when they were first looked at
-	Waiting     int     // pods that wait at the end
-	Nodes       float64 // mean number of nodes with pods on them
-	MostNodes   int
-	CPU, Memory float64 // mean share requested of what the nodes with pods have
+	Placed    int     `json:"placed"`  // pods
+	Waited    int     `json:"waited"`  // pods that fitted nowhere when they were first looked at
+	Waiting   int     `json:"waiting"` // pods that wait at the end
+	Nodes     float64 `json:"nodes"`   // mean number of nodes with pods on them
+	MostNodes int     `json:"mostNodes"`
+	CPU       float64 `json:"cpu"`    // mean share requested of what the nodes with pods have
+	Memory    float64 `json:"memory"` // mean share requested of what the nodes with pods have
 }
 
 // Move is a pod that would be on another node.
 type Move struct {
-	At       uint64 // the decision on record; 0: none
-	Pod      events.Key
-	Recorded string    // "": it waited
-	Tried    string    // "": it would wait
-	Why      Placement // what led to Tried
+	At       uint64     `json:"at"` // the decision on record; 0: none
+	Pod      events.Key `json:"pod"`
+	Recorded string     `json:"recorded"` // "": it waited
+	Tried    string     `json:"tried"`    // "": it would wait
+	Why      Placement  `json:"why"`      // what led to Tried
 }
 
 // RunBacktest plays the log after position from up to to, and places each pod

@@ -7,24 +7,24 @@ import (
 
 // Placement is a decision about one pod, and why.
 type Placement struct {
-	Node     string // "" when no node fits
-	Nodes    int    // how many there are
-	Feasible int
-	Scores   []Scored  // of Node: 0 to 100, unweighted
-	Refused  []Refused // how many nodes each filter refused
-	Message  string    // when no node fits: Kubernetes' words
+	Node     string    `json:"node"`  // "" when no node fits
+	Nodes    int       `json:"nodes"` // how many there are
+	Feasible int       `json:"feasible"`
+	Scores   []Scored  `json:"scores"`  // of Node: 0 to 100, unweighted
+	Refused  []Refused `json:"refused"` // how many nodes each filter refused
+	Message  string    `json:"message"` // when no node fits: Kubernetes' words
 }
 
 // Scored is what one score gave the chosen node.
 type Scored struct {
-	Name  string
-	Score int64
+	Name  string `json:"name"`
+	Score int64  `json:"score"`
 }
 
 // Refused is how many nodes one filter refused first.
 type Refused struct {
-	Filter string
-	Nodes  int
+	Filter string `json:"filter"`
+	Nodes  int    `json:"nodes"`
 }
 
 // Place decides about a pod by a snapshot alone, without side effect. A nil

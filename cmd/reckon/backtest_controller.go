@@ -2,23 +2,18 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/builtin"
-	"github.com/reckon-project/reckon/projections"
 	"github.com/spf13/cobra"
 )
 
 func newBacktestController() *cobra.Command {
-	var from, to, output string
-	var show int
+	var b backtest
 	cmd := &cobra.Command{
 		Use:   "controller NAME",
 		Short: "Call a controller on the states of the past",
@@ -37,35 +32,13 @@ would write with what is on record: what another version would do differently, b
 			if i < 0 {
 				return fmt.Errorf("no controller %q: there are %s", args[0], strings.Join(controllerNames(all), ", "))
 			}
-			if output != "table" && output != "json" {
-				return fmt.Errorf("--output %q is none of table, json", output)
-			}
-			return withPast(cmd, func(ctx context.Context, b bus.Bus, p *projections.Projection) error {
-				first, last, err := moments(ctx, b.Log(), from, to, time.Now())
-				if err != nil {
-					return err
-				}
-				meter := newMeter(cmd.ErrOrStderr(), "deciding", first, last)
-				report, err := controllers.RunBacktest(ctx, p, first, last, all[i], meter.reached)
-				meter.end()
-				if err != nil {
-					return err
-				}
-				if output == "json" {
-					e := json.NewEncoder(cmd.OutOrStdout())
-					e.SetIndent("", "  ")
-					return e.Encode(report)
-				}
-				printControllerBacktest(cmd.OutOrStdout(), report, show)
-				return nil
-			})
+			return runBacktest(cmd, &b, "deciding", func(ctx context.Context, p played) (*controllers.Backtest, error) {
+				return controllers.RunBacktest(ctx, p.projection, p.from, p.to, all[i], p.progress)
+			}, printControllerBacktest)
 		},
 	}
 	dataFlags(cmd)
-	cmd.Flags().StringVar(&from, "from", "1h", "where to begin: a sequence, an age or a time")
-	cmd.Flags().StringVar(&to, "to", "now", "where to end")
-	cmd.Flags().IntVar(&show, "show", 20, "how many differences to list; 0: all")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	b.flags(cmd, "differences")
 	return cmd
 }
 
@@ -84,7 +57,7 @@ func controllerNames(all []*controllers.Controller) []string {
 	return names
 }
 
-func printControllerBacktest(w io.Writer, b *controllers.Backtest, show int) {
+func printControllerBacktest(w io.Writer, b *controllers.Backtest, show int) error {
 	fmt.Fprintf(w, "%s from %d to %d: %d decisions on record, %d would be the same", b.Controller, b.From, b.To, b.Decisions, b.Same)
 	if b.Outside > 0 {
 		fmt.Fprintf(w, ", %d more answer what lies before and can't be compared", b.Outside)
@@ -100,6 +73,7 @@ func printControllerBacktest(w io.Writer, b *controllers.Backtest, show int) {
 	for _, d := range b.Unanswered {
 		printDifference(w, fmt.Sprintf("At the end, about %s, it would write what is not on record:", d.Key), d)
 	}
+	return nil
 }
 
 func printDifference(w io.Writer, head string, d controllers.Difference) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -10,8 +9,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/reckon-project/reckon/bus"
-	"github.com/reckon-project/reckon/projections"
 	"github.com/reckon-project/reckon/scheduler"
 	"github.com/spf13/cobra"
 )
@@ -20,8 +17,8 @@ import (
 const ownConfig = "own-config"
 
 func newBacktestScheduler() *cobra.Command {
-	var file, from, to, output string
-	var show int
+	var file string
+	var b backtest
 	cmd := &cobra.Command{
 		Use:   "scheduler",
 		Short: "Place the pods of the past by another configuration",
@@ -45,36 +42,15 @@ put on another node takes up that node until the pod ends. The same log and conf
 					return fmt.Errorf("%s: %w", file, err)
 				}
 			}
-			if output != "table" && output != "json" {
-				return fmt.Errorf("--output %q is none of table, json", output)
-			}
-			return withPast(cmd, func(ctx context.Context, b bus.Bus, p *projections.Projection) error {
-				a, z, err := moments(ctx, b.Log(), from, to, time.Now())
-				if err != nil {
-					return err
-				}
-				meter := newMeter(cmd.ErrOrStderr(), "placing", a, z)
-				report, err := scheduler.RunBacktest(ctx, p, a, z, config, meter.reached)
-				meter.end()
-				if err != nil {
-					return err
-				}
-				if output == "json" {
-					e := json.NewEncoder(cmd.OutOrStdout())
-					e.SetIndent("", "  ")
-					return e.Encode(report)
-				}
-				return printBacktest(cmd.OutOrStdout(), report, show)
-			})
+			return runBacktest(cmd, &b, "placing", func(ctx context.Context, p played) (*scheduler.Backtest, error) {
+				return scheduler.RunBacktest(ctx, p.projection, p.from, p.to, config, p.progress)
+			}, printBacktest)
 		},
 	}
 	cmd.Annotations = map[string]string{ownConfig: "yes"}
 	cmd.Flags().String("data", defaultData, "folder that holds all state of the cluster on this machine")
 	cmd.Flags().StringVar(&file, "config", "", "a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1); none: the default one")
-	cmd.Flags().StringVar(&from, "from", "1h", "where to begin: a sequence, an age or a time")
-	cmd.Flags().StringVar(&to, "to", "now", "where to end")
-	cmd.Flags().IntVar(&show, "show", 20, "how many moved pods to list; 0: all")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	b.flags(cmd, "moved pods")
 	return cmd
 }
 

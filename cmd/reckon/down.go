@@ -33,7 +33,9 @@ mounts, iptables chains and the data folder with the log. There is no way back.`
 				return err
 			}
 			if !purge {
-				fmt.Fprintln(cmd.OutOrStdout(), "the containers of its pods keep running; reckon up takes them over")
+				if _, err := os.Stat(f.nodeDir()); err == nil { // there are none without a node
+					fmt.Fprintln(cmd.OutOrStdout(), "the containers of its pods keep running; reckon up takes them over")
+				}
 				return nil
 			}
 			return f.purge(cmd.Context(), cmd.OutOrStdout())
