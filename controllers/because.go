@@ -53,5 +53,6 @@ func (b because) under(o *events.Object) []uint64 {
 	if !o.Exists() || o.Decision == 0 || slices.Contains(b.own, true) || slices.Contains(b.events, o.Decision) {
 		return b.events
 	}
-	return append([]uint64{o.Decision}, b.events...)
+	newest := b.events[max(0, len(b.events)-maxCause+1):]
+	return append([]uint64{o.Decision}, newest...)
 }

@@ -1,6 +1,8 @@
 package controllers
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -51,11 +53,26 @@ func (q *queue) at(k events.Key) *keyState {
 // in a trace ("": none); own: it is about k itself.
 func (q *queue) enqueue(k events.Key, sequence uint64, trace string, own bool) {
 	if sequence != 0 {
-		q.mu.Lock()
-		q.at(k).because.add(sequence, trace, own)
-		q.mu.Unlock()
+		q.note(k, sequence, trace, own)
 	}
 	q.keys.Add(k)
+}
+
+// note remembers what the next reconcile of k answers, without asking for one.
+func (q *queue) note(k events.Key, sequence uint64, trace string, own bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.at(k).because.add(sequence, trace, own)
+}
+
+// addNoted asks for a reconcile of every key of which something is remembered.
+func (q *queue) addNoted() {
+	q.mu.Lock()
+	noted := slices.Collect(maps.Keys(q.state))
+	q.mu.Unlock()
+	for _, k := range noted {
+		q.keys.Add(k)
+	}
 }
 
 // begin takes what is known about k; wait > 0 means that k asked not to be

@@ -161,7 +161,8 @@ func (t *term) dispatch(ctx context.Context) error {
 	}
 }
 
-// dispatchAll shows every object to the watches.
+// dispatchAll shows every object to the watches. No key is reconciled before all
+// that led to it is known.
 func (t *term) dispatchAll(s *projections.Snapshot) {
 	for group, name := range s.Resources() {
 		targets := t.targets(resource{group, name})
@@ -170,9 +171,12 @@ func (t *term) dispatchAll(s *projections.Snapshot) {
 		}
 		for o := range s.List(group, name, "") {
 			for _, target := range targets {
-				target.mapper(s, projections.Change{New: o}, func(k events.Key) { target.queue.enqueue(k, o.Version, "", k == o.Key) })
+				target.mapper(s, projections.Change{New: o}, func(k events.Key) { target.queue.note(k, o.Version, "", k == o.Key) })
 			}
 		}
+	}
+	for _, q := range t.queues {
+		q.addNoted()
 	}
 }
 

@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 )
@@ -20,87 +18,3 @@ func KeyOf(c projections.Change) events.Key {
 	}
 	return c.Event.Key
 }
-
-// Kind names a kind both ways: as owner references do and as keys do.
-type Kind struct {
-	Group, Version, Kind, Resource string
-}
-
-// OfChild maps a change to the controller of the changed object, before and after.
-func (k Kind) OfChild(_ *projections.Snapshot, c projections.Change, add func(events.Key)) {
-	for _, o := range []*events.Object{c.Old, c.New} {
-		if key, _, ok := k.ControllerOf(o); ok {
-			add(key)
-		}
-	}
-}
-
-// ControllerOf gives the key and uid of an object's controller if it is of this kind.
-func (k Kind) ControllerOf(o *events.Object) (events.Key, string, bool) {
-	if !o.Exists() {
-		return events.Key{}, "", false
-	}
-	ref := ControllerRef(o.Meta())
-	if ref == nil || ref.Kind != k.Kind || GroupOf(ref.APIVersion) != k.Group {
-		return events.Key{}, "", false
-	}
-	return events.Key{Group: k.Group, Resource: k.Resource, Namespace: o.Key.Namespace, Name: ref.Name}, string(ref.UID), true
-}
-
-// Ref is the owner reference with which an object of this kind controls another.
-func (k Kind) Ref(owner metav1.Object) metav1.OwnerReference {
-	yes := true
-	return metav1.OwnerReference{
-		APIVersion: k.APIVersion(), Kind: k.Kind, Name: owner.GetName(), UID: owner.GetUID(),
-		Controller: &yes, BlockOwnerDeletion: &yes,
-	}
-}
-
-// APIVersion is the kind's group and version as manifests write them.
-func (k Kind) APIVersion() string {
-	if k.Group == "" {
-		return k.Version
-	}
-	return k.Group + "/" + k.Version
-}
-
-// Key names an object of this kind.
-func (k Kind) Key(namespace, name string) events.Key {
-	return events.Key{Group: k.Group, Resource: k.Resource, Namespace: namespace, Name: name}
-}
-
-// ControllerRef is the owner reference marked as controller, nil if there is none.
-func ControllerRef(m metav1.Object) *metav1.OwnerReference {
-	refs := m.GetOwnerReferences()
-	for i := range refs {
-		if refs[i].Controller != nil && *refs[i].Controller {
-			return &refs[i]
-		}
-	}
-	return nil
-}
-
-// GroupOf is the group of an apiVersion.
-func GroupOf(apiVersion string) string {
-	for i := 0; i < len(apiVersion); i++ {
-		if apiVersion[i] == '/' {
-			return apiVersion[:i]
-		}
-	}
-	return ""
-}
-
-// The kinds that built-in controllers own or reconcile.
-var (
-	Pod           = Kind{"", "v1", "Pod", "pods"}
-	Node          = Kind{"", "v1", "Node", "nodes"}
-	Namespace     = Kind{"", "v1", "Namespace", "namespaces"}
-	Service       = Kind{"", "v1", "Service", "services"}
-	Endpoints     = Kind{"", "v1", "Endpoints", "endpoints"}
-	ConfigMap     = Kind{"", "v1", "ConfigMap", "configmaps"}
-	Secret        = Kind{"", "v1", "Secret", "secrets"}
-	ServiceAcct   = Kind{"", "v1", "ServiceAccount", "serviceaccounts"}
-	Deployment    = Kind{"apps", "v1", "Deployment", "deployments"}
-	ReplicaSet    = Kind{"apps", "v1", "ReplicaSet", "replicasets"}
-	EndpointSlice = Kind{"discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"}
-)
