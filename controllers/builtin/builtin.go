@@ -6,6 +6,7 @@ import (
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
+	"github.com/reckon-project/reckon/controllers/clusterrole"
 	"github.com/reckon-project/reckon/controllers/deployment"
 	"github.com/reckon-project/reckon/controllers/endpointslice"
 	"github.com/reckon-project/reckon/controllers/garbage"
@@ -44,5 +45,6 @@ func Controllers(s Settings) []*controllers.Controller {
 		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
 		nodelifecycle.NewEviction(),
 		nodelifecycle.NewPods(),
+		clusterrole.New(),
 	}
 }
