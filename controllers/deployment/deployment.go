@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/reckon-project/reckon/controllers"
+	"github.com/reckon-project/reckon/controllers/revision"
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 )
@@ -188,7 +189,7 @@ func (r *rollout) collided(steps []controllers.Intent) *appsv1.DeploymentStatus 
 // newReplicaSet is the replica set of the deployment's template.
 func (r *rollout) newReplicaSet(replicas int32) controllers.Intent {
 	d := r.d
-	hash := templateHash(&d.Spec.Template, d.Status.CollisionCount)
+	hash := revision.TemplateHash(&d.Spec.Template, d.Status.CollisionCount)
 	template := *d.Spec.Template.DeepCopy()
 	template.Labels = with(template.Labels, appsv1.DefaultDeploymentUniqueLabelKey, hash)
 	selector := d.Spec.Selector.DeepCopy()

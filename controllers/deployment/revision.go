@@ -30,7 +30,7 @@ func own(name string) bool {
 	return false
 }
 
-func revision(annotations map[string]string) int64 {
+func revisionOf(annotations map[string]string) int64 {
 	n, err := strconv.ParseInt(annotations[revisionAnnotation], 10, 64)
 	if err != nil {
 		return 0
@@ -42,7 +42,7 @@ func revision(annotations map[string]string) int64 {
 func (r *rollout) nextRevision() int64 {
 	n := int64(0)
 	for _, rs := range r.old {
-		n = max(n, revision(rs.Annotations))
+		n = max(n, revisionOf(rs.Annotations))
 	}
 	return n + 1
 }
@@ -53,7 +53,7 @@ func (r *rollout) numberRevision() ([]controllers.Intent, bool) {
 	if r.new == nil {
 		return nil, false
 	}
-	next := max(r.nextRevision(), revision(r.new.Annotations))
+	next := max(r.nextRevision(), revisionOf(r.new.Annotations))
 	annotations := r.annotationsFor(r.new.Annotations, -1, next)
 	if !maps.Equal(annotations, r.new.Annotations) || r.new.Spec.MinReadySeconds != r.d.Spec.MinReadySeconds {
 		changed := r.new.DeepCopy()
@@ -61,7 +61,7 @@ func (r *rollout) numberRevision() ([]controllers.Intent, bool) {
 		changed.Spec.MinReadySeconds = r.d.Spec.MinReadySeconds
 		return []controllers.Intent{controllers.Patch(r.new.object, changed)}, true
 	}
-	if revision(r.d.Annotations) != next {
+	if revisionOf(r.d.Annotations) != next {
 		changed := r.d.DeepCopy()
 		changed.Annotations = with(changed.Annotations, revisionAnnotation, strconv.FormatInt(next, 10))
 		return []controllers.Intent{controllers.Update(r.object, changed)}, true
@@ -81,7 +81,7 @@ func (r *rollout) annotationsFor(have map[string]string, size int32, next int64)
 			out[k] = v
 		}
 	}
-	if had := revision(have); had < next {
+	if had := revisionOf(have); had < next {
 		out[revisionAnnotation] = strconv.FormatInt(next, 10)
 		if had > 0 {
 			history := strings.FieldsFunc(have[historyAnnotation], func(c rune) bool { return c == ',' })
@@ -118,7 +118,7 @@ func (r *rollout) cleanUp() []controllers.Intent {
 	}
 	surplus := len(empty) - int(*r.d.Spec.RevisionHistoryLimit)
 	slices.SortStableFunc(empty, func(a, b *replicaSet) int {
-		return cmp.Or(cmp.Compare(revision(a.Annotations), revision(b.Annotations)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time))
+		return cmp.Or(cmp.Compare(revisionOf(a.Annotations), revisionOf(b.Annotations)), a.CreationTimestamp.Compare(b.CreationTimestamp.Time))
 	})
 	var steps []controllers.Intent
 	for _, rs := range empty[:max(0, surplus)] {
