@@ -8,6 +8,7 @@ import (
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/clusterrole"
 	"github.com/reckon-project/reckon/controllers/deployment"
+	"github.com/reckon-project/reckon/controllers/disruption"
 	"github.com/reckon-project/reckon/controllers/endpointslice"
 	"github.com/reckon-project/reckon/controllers/garbage"
 	"github.com/reckon-project/reckon/controllers/namespace"
@@ -41,6 +42,7 @@ func Controllers(s Settings) []*controllers.Controller {
 		endpointslice.NewEndpoints(),
 		garbage.New(),
 		podgc.New(),
+		disruption.New(),
 		namespace.New(s.Volatile),
 		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
 		nodelifecycle.NewEviction(),
