@@ -83,6 +83,7 @@ func TestScripts(t *testing.T) {
 			"nowhere":    nowhere,
 			"told":       told,
 			"eventually": eventually,
+			"helm":       helm,
 			"http-all":   httpAll,
 			"http-only":  httpOnly,
 			"from-stdout": func(ts *testscript.TestScript, neg bool, args []string) {
