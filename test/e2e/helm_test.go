@@ -15,7 +15,7 @@ import (
 var builtHelm = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(filepath.Dir(binaries.reckon), "helm")
 	build := exec.Command("go", "build", "-o", path, "helm.sh/helm/v4/cmd/helm")
-	build.Dir, build.Env = "../helm", append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=")
+	build.Dir, build.Env = "../helm", append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", build, err, text)
 	}
