@@ -28,9 +28,15 @@ type tables struct {
 
 // bound is a pod on the feed.
 type bound struct {
-	node, uid   string
-	refs        map[events.Key]struct{}
-	traceparent string // of its newest decision that was seen here
+	node, uid string
+	refs      map[events.Key]struct{}
+	decided   decision // the newest that was seen here
+}
+
+// decision is an event about a pod, and its trace.
+type decision struct {
+	sequence    uint64 // 0: none
+	traceparent string
 }
 
 // node is one node's feed.
@@ -66,10 +72,10 @@ func shared(k events.Key) bool {
 func (t *tables) all(s *projections.Snapshot) {
 	t.node(everyone)
 	for key := range t.pods {
-		t.pod(s, key, "")
+		t.pod(s, key, decision{})
 	}
 	for o := range s.List("", "pods", "") {
-		t.pod(s, o.Key, "")
+		t.pod(s, o.Key, decision{})
 	}
 	for key := range t.users {
 		t.used(s, key)
@@ -91,10 +97,10 @@ func (t *tables) all(s *projections.Snapshot) {
 // it is at s.
 func (t *tables) changed(s *projections.Snapshot, changes []projections.Change) {
 	seen := map[events.Key]struct{}{}
-	traces := map[events.Key]string{}
+	decided := map[events.Key]decision{}
 	for _, c := range changes {
-		if c.Void == nil && c.Event.Prefix == events.PrefixDecision && c.Event.Traceparent != "" && c.Event.Key.Resource == "pods" {
-			traces[c.Event.Key] = c.Event.Traceparent
+		if c.Void == nil && c.Event.Prefix == events.PrefixDecision && c.Event.Key.Resource == "pods" {
+			decided[c.Event.Key] = decision{c.Event.Sequence, c.Event.Traceparent}
 		}
 	}
 	for _, c := range changes {
@@ -111,7 +117,7 @@ func (t *tables) changed(s *projections.Snapshot, changes []projections.Change) 
 				continue
 			}
 			seen[key] = struct{}{}
-			t.pod(s, key, traces[key])
+			t.pod(s, key, decided[key])
 			continue
 		}
 		seen[key] = struct{}{}
@@ -145,14 +151,14 @@ func ended(c projections.Change) bool {
 // late publishes the reports that could wait.
 func (t *tables) late(s *projections.Snapshot) {
 	for key := range t.waits {
-		t.pod(s, key, "")
+		t.pod(s, key, decision{})
 	}
 	clear(t.waits)
 }
 
-// pod publishes a pod, and what it uses, to its node. traceparent is that of
-// its newest decision ("": there is no new one).
-func (t *tables) pod(s *projections.Snapshot, key events.Key, traceparent string) {
+// pod publishes a pod, and what it uses, to its node. decided is the newest
+// decision about it that is known of; s may know of a newer one.
+func (t *tables) pod(s *projections.Snapshot, key events.Key, decided decision) {
 	was := t.pods[key]
 	pod, ok := projections.Get[*corev1.Pod](s, key)
 	if was != nil && (!ok || was.uid != string(pod.UID) || was.node != pod.Spec.NodeName) {
@@ -164,11 +170,11 @@ func (t *tables) pod(s *projections.Snapshot, key events.Key, traceparent string
 	}
 	refs := refsOf(pod)
 	n := t.node(pod.Spec.NodeName)
-	if was != nil && traceparent != "" {
-		was.traceparent = traceparent
+	if was != nil && decided.sequence != 0 {
+		was.decided = decided
 	}
 	if was == nil {
-		was = &bound{node: pod.Spec.NodeName, uid: string(pod.UID), traceparent: traceparent}
+		was = &bound{node: pod.Spec.NodeName, uid: string(pod.UID), decided: decided}
 		t.pods[key] = was
 		n.pods[was.uid] = struct{}{}
 		n.changed = true
@@ -248,8 +254,8 @@ func (t *tables) put(s *projections.Snapshot, on string, key events.Key) {
 // send hands a value to the writer.
 func (t *tables) send(on string, key events.Key, o *events.Object, position uint64) {
 	traceparent := ""
-	if b := t.pods[key]; b != nil {
-		traceparent = b.traceparent
+	if b := t.pods[key]; b != nil && b.decided.sequence == o.Decision {
+		traceparent = b.decided.traceparent
 	}
 	t.out.put(on, key, o, position, traceparent)
 }
