@@ -9,6 +9,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -177,8 +178,14 @@ func setDefaults(value runtime.Object) {
 		if o.Status.Phase == "" {
 			o.Status.Phase = corev1.PodPending
 		}
+	case *batchv1.Job:
+		setJobDefaults(o)
+	case *batchv1.CronJob:
+		setCronJobDefaults(o)
 	case *appsv1.ReplicaSet:
 		o.Spec.Replicas = orDefault(o.Spec.Replicas, 1)
+	case *appsv1.StatefulSet:
+		setStatefulSetDefaults(o)
 	case *appsv1.Deployment:
 		o.Spec.Replicas = orDefault(o.Spec.Replicas, 1)
 		o.Spec.RevisionHistoryLimit = orDefault(o.Spec.RevisionHistoryLimit, 10)
