@@ -15,6 +15,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/nodelifecycle"
 	"github.com/reckon-project/reckon/controllers/podgc"
 	"github.com/reckon-project/reckon/controllers/replicaset"
+	"github.com/reckon-project/reckon/controllers/resourcequota"
 	"github.com/reckon-project/reckon/controllers/serviceaccount"
 	"github.com/reckon-project/reckon/projections"
 )
@@ -48,5 +49,6 @@ func Controllers(s Settings) []*controllers.Controller {
 		nodelifecycle.NewEviction(),
 		nodelifecycle.NewPods(),
 		clusterrole.New(),
+		resourcequota.New(s.Volatile),
 	}
 }
