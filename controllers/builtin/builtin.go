@@ -17,6 +17,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/replicaset"
 	"github.com/reckon-project/reckon/controllers/resourcequota"
 	"github.com/reckon-project/reckon/controllers/serviceaccount"
+	"github.com/reckon-project/reckon/controllers/statefulset"
 	"github.com/reckon-project/reckon/projections"
 )
 
@@ -37,6 +38,7 @@ func Controllers(s Settings) []*controllers.Controller {
 	return []*controllers.Controller{
 		deployment.New(),
 		replicaset.New(),
+		statefulset.New(),
 		serviceaccount.New(),
 		serviceaccount.NewRootCA(s.RootCA),
 		endpointslice.New(),
