@@ -188,7 +188,7 @@ func (a *API) decide(s *projections.Snapshot, w *write) (*events.Event, error) {
 	}
 	switch w.method {
 	case http.MethodPatch:
-		value, err := events.ApplyPatch(old.Value, w.body)
+		value, err := w.patch(old.Value)
 		if err != nil {
 			return nil, apierrors.NewBadRequest(err.Error())
 		}

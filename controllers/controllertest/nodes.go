@@ -1,6 +1,7 @@
 package controllertest
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -43,6 +44,7 @@ const (
 	Running
 	Pending // bound, and nothing happens
 	Failed
+	Succeeded
 )
 
 // Run reacts to pods until ctx ends.
@@ -108,6 +110,8 @@ func (n *Nodes) Report(ctx context.Context, pod *corev1.Pod, is State) error {
 		return nil
 	case Failed:
 		status.Phase, status.Conditions = corev1.PodFailed, conditions(corev1.ConditionFalse, n.Clock())
+	case Succeeded:
+		status.Phase, status.Conditions = corev1.PodSucceeded, conditions(corev1.ConditionFalse, n.Clock())
 	}
 	return n.report(ctx, pod, status)
 }
@@ -126,6 +130,9 @@ func (n *Nodes) bind(ctx context.Context, o *events.Object) error {
 	}
 	node := n.Names[n.next%len(n.Names)]
 	n.next++
+	if pod, ok := o.Value.(*corev1.Pod); ok {
+		node = cmp.Or(named(pod), node)
+	}
 	data, err := json.Marshal(map[string]any{"spec": map[string]any{"nodeName": node}})
 	if err != nil {
 		return err

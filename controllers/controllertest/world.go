@@ -24,6 +24,9 @@ type World struct {
 	Projection *projections.Projection
 	API        *API
 	Nodes      *Nodes
+	// InFlight is how many intents are under way at once (0: the runtime's
+	// default). With 1 they come in the log as they were decided.
+	InFlight int
 
 	ctx  context.Context
 	stop context.CancelFunc
@@ -52,7 +55,7 @@ func (w *World) Go(f func(context.Context) error) {
 // Run runs controllers until Stop.
 func (w *World) Run(cs ...*controllers.Controller) {
 	w.Go(func(ctx context.Context) error {
-		return controllers.Run(ctx, controllers.Options{Bus: w.Bus, Projection: w.Projection, Intake: w.API.Intake, Holder: "test"}, cs...)
+		return controllers.Run(ctx, controllers.Options{Bus: w.Bus, Projection: w.Projection, Intake: w.API.Intake, Holder: "test", InFlight: w.InFlight}, cs...)
 	})
 }
 
