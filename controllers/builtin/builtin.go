@@ -7,6 +7,7 @@ import (
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/clusterrole"
+	"github.com/reckon-project/reckon/controllers/daemonset"
 	"github.com/reckon-project/reckon/controllers/deployment"
 	"github.com/reckon-project/reckon/controllers/disruption"
 	"github.com/reckon-project/reckon/controllers/endpointslice"
@@ -46,6 +47,7 @@ func Controllers(s Settings) []*controllers.Controller {
 		garbage.New(),
 		podgc.New(),
 		disruption.New(),
+		daemonset.New(),
 		namespace.New(s.Volatile),
 		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
 		nodelifecycle.NewEviction(),

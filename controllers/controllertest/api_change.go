@@ -39,6 +39,7 @@ func (a *API) replace(old *events.Object, m metav1.Object, w *write) (*events.Ev
 	eventType := events.Updated
 	if specChanged(old.Value, value) {
 		m.SetGeneration(before.GetGeneration() + 1)
+		countTemplate(old.Value, value)
 	}
 	if onlyReplicas(old.Value, value) {
 		eventType = events.Scaled
@@ -186,6 +187,8 @@ func setDefaults(value runtime.Object) {
 		o.Spec.Replicas = orDefault(o.Spec.Replicas, 1)
 	case *appsv1.StatefulSet:
 		setStatefulSetDefaults(o)
+	case *appsv1.DaemonSet:
+		setDaemonSet(o)
 	case *appsv1.Deployment:
 		o.Spec.Replicas = orDefault(o.Spec.Replicas, 1)
 		o.Spec.RevisionHistoryLimit = orDefault(o.Spec.RevisionHistoryLimit, 10)
