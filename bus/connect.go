@@ -51,6 +51,9 @@ func Connect(ctx context.Context, url string, who Credentials) (Bus, error) {
 		return nil, err
 	}
 	d.c = b.(*connection)
+	if d.c.apiOnly() {
+		return b, nil // it stores nothing that it would have to make durable
+	}
 	m, err := b.Request(ctx, DurableSubject, nil, []byte(`{"stream":"`+StreamLog+`"}`))
 	switch {
 	case err == nil:

@@ -26,7 +26,9 @@
 //
 // What a connection may not do fails at once with *Denied (class ErrInvalid).
 // Identities "node:<name>" and "user:<name>" have no access to JetStream's API;
-// the server reads for them (reader.go) and appends for them (put.go).
+// the server reads for them (reader.go) and appends for them (put.go). A
+// "controller:<namespace>:<service account>" speaks to the gateway alone
+// (package bus/client).
 //
 // What it doesn't promise: that an appended event has an effect (the fold may
 // find it void), nor an order between LOG and VOLATILE.

@@ -39,7 +39,13 @@ type MessageQuery struct {
 
 // restricted reports whether the identity has no access to JetStream's API.
 func (c *connection) restricted() bool {
-	return strings.HasPrefix(c.identity, "node:") || strings.HasPrefix(c.identity, "user:")
+	return strings.HasPrefix(c.identity, "node:") || c.apiOnly()
+}
+
+// apiOnly reports whether the identity may speak to the gateway only (package
+// bus/client): it has no feed, and appends nothing itself.
+func (c *connection) apiOnly() bool {
+	return strings.HasPrefix(c.identity, "user:") || strings.HasPrefix(c.identity, "controller:")
 }
 
 // watchThroughServer is Feed.Watch for restricted identities.

@@ -6,24 +6,28 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"slices"
 	"time"
 
-	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/klog/v2"
 )
 
-// busSubject is what the API listens on; its second token is the caller's identity.
+// busSubject is what the API listens on for connections; its second token is the caller's identity.
 const busSubject = "api.*.conn"
 
 // ServeBus serves the API over the tunnels of the bus until ctx ends: HTTP/1.1
 // without TLS, authenticated by the subject that was dialled. Who dials one with
-// an identity that nobody has gets 401.
+// an identity that nobody has gets 401. Beside it custom controllers are served,
+// as package bus/client says.
 func (s *Server) ServeBus(ctx context.Context) error {
 	listener, err := s.options.Bus.Listen(ctx, busSubject)
 	if err != nil {
 		return fmt.Errorf("serve the API on the bus: %w", err)
 	}
+	endControllers, err := s.serveControllers(ctx)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer endControllers()
 	server := &http.Server{
 		Handler:     http.HandlerFunc(s.answerBus),
 		ConnContext: connIdentity,
@@ -51,21 +55,18 @@ func (s *Server) ServeBus(ctx context.Context) error {
 
 // connIdentity reads the caller's identity from the subject it dialled.
 func connIdentity(ctx context.Context, c net.Conn) context.Context {
-	u, err := busUser(c.LocalAddr().String())
+	id, err := busIdentity(c.LocalAddr().String())
 	if err != nil {
 		klog.FromContext(ctx).Error(err, "API connection of nobody known", "subject", c.LocalAddr())
 		return ctx
-	}
-	id := identity{user: u}
-	if slices.Contains(u.GetGroups(), user.SystemPrivilegedGroup) {
-		id.trust = trustWords
 	}
 	return withIdentity(ctx, id)
 }
 
 // answerBus passes a request on once the server answers at all.
 func (s *Server) answerBus(w http.ResponseWriter, r *http.Request) {
-	if _, ok := identityFrom(r.Context()); !ok {
+	id, ok := identityFrom(r.Context())
+	if !ok || !id.known(s.options.Log.Snapshot()) {
 		http.Error(w, "the subject names no identity", http.StatusUnauthorized)
 		return
 	}

@@ -7,7 +7,9 @@ import (
 	"strings"
 
 	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
 	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/serviceaccount"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
@@ -18,6 +20,10 @@ type identityKey struct{}
 type identity struct {
 	user  user.Info
 	trust trust
+	// account is the service account of a custom controller on the bus, else empty.
+	// It may act under the leadership named after its identity.
+	account    events.Key
+	leadership string
 }
 
 // trust is how far the origin headers of an identity's requests are believed.
@@ -25,6 +31,7 @@ type trust int
 
 const (
 	trustNone  trust = iota // a traceparent, as from anybody
+	trustOwn                // why it writes, and its own leadership: a custom controller on the bus
 	trustWords              // why it writes, and types that the gateway writes: an administrator on the bus
 	trustAll                // under which leadership it acts as well: built-in components in process
 )
@@ -55,23 +62,40 @@ var loopback = &user.DefaultInfo{
 	Groups: []string{user.AllAuthenticated, user.SystemPrivilegedGroup},
 }
 
-// busUser maps the identity token of a subject api.<identity>.conn to a user:
-// node:<name> to that node, user:admin to a member of system:masters.
-func busUser(subject string) (user.Info, error) {
+// busIdentity maps the identity token of a subject api.<identity>.… to a user:
+// node:<name> to that node, user:admin to a member of system:masters, and
+// controller:<namespace>:<name> to that service account.
+func busIdentity(subject string) (identity, error) {
 	tokens := strings.Split(subject, ".")
-	if len(tokens) != 3 || tokens[0] != "api" || tokens[2] != "conn" {
-		return nil, fmt.Errorf("%w: subject %q is not api.<identity>.conn", events.ErrInvalid, subject)
+	if len(tokens) < 3 || tokens[0] != "api" {
+		return identity{}, fmt.Errorf("%w: subject %q is not api.<identity>.…", events.ErrInvalid, subject)
 	}
 	token, err := events.DecodeToken(tokens[1])
 	if err != nil {
-		return nil, fmt.Errorf("%w: subject %q: %v", events.ErrInvalid, subject, err)
+		return identity{}, fmt.Errorf("%w: subject %q: %v", events.ErrInvalid, subject, err)
 	}
 	kind, name, _ := strings.Cut(token, ":")
+	namespace, account, _ := strings.Cut(name, ":")
 	switch {
 	case kind == "node" && name != "":
-		return &user.DefaultInfo{Name: "system:node:" + name, Groups: []string{user.NodesGroup, user.AllAuthenticated}}, nil
+		return identity{user: &user.DefaultInfo{Name: "system:node:" + name, Groups: []string{user.NodesGroup, user.AllAuthenticated}}}, nil
 	case token == "user:admin":
-		return &user.DefaultInfo{Name: "admin", Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}}, nil
+		return identity{
+			user:  &user.DefaultInfo{Name: "admin", Groups: []string{user.SystemPrivilegedGroup, user.AllAuthenticated}},
+			trust: trustWords,
+		}, nil
+	case kind == "controller" && namespace != "" && account != "" && !strings.Contains(account, ":"):
+		return identity{
+			user:    serviceaccount.UserInfo(namespace, account, ""),
+			trust:   trustOwn,
+			account: events.Key{Resource: "serviceaccounts", Namespace: namespace, Name: account}, leadership: token,
+		}, nil
 	}
-	return nil, fmt.Errorf("%w: %q is neither node:<name> nor user:admin", events.ErrInvalid, token)
+	return identity{}, fmt.Errorf("%w: %q is neither node:<name>, user:admin nor controller:<namespace>:<service account>", events.ErrInvalid, token)
+}
+
+// known reports whether the identity is one that the cluster has now: to delete
+// a custom controller's service account is to lock it out.
+func (id identity) known(s *projections.Snapshot) bool {
+	return id.account == (events.Key{}) || s.Get(id.account).Exists()
 }

@@ -107,7 +107,7 @@ func (t *inProcessTransport) CreateObject(ctx context.Context, obj runtime.Objec
 	if v := header.Get(headerTraceparent); validTraceparent(v) {
 		origin.Traceparent = v
 	}
-	if err := readOrigin(&origin, header, t.identity.trust); err != nil {
+	if err := readOrigin(&origin, header, t.identity); err != nil {
 		return 0, true, apierrors.NewBadRequest(err.Error())
 	}
 	ctx = store.WithOrigin(withIdentity(ctx, t.identity), origin)

@@ -12,7 +12,8 @@ import (
 
 // The headers by which a caller in process says why it writes. From an
 // administrator on the bus Cause, Reason, Note and Type are taken, the latter
-// only if it is one that the gateway writes. Traceparent is the standard one and
+// only if it is one that the gateway writes; from a custom controller Cause, Reason,
+// Note, and Component and Epoch if the leadership is its own. Traceparent is the standard one and
 // is taken from anybody.
 const (
 	HeaderCause     = "Reckon-Cause"     // sequences, separated by commas
@@ -35,7 +36,7 @@ func withOrigin(next http.Handler) http.Handler {
 			o.Traceparent = v
 		}
 		if id, ok := identityFrom(r.Context()); ok && id.trust > trustNone {
-			if err := readOrigin(&o, r.Header, id.trust); err != nil {
+			if err := readOrigin(&o, r.Header, id); err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)
 				return
 			}
@@ -44,10 +45,18 @@ func withOrigin(next http.Handler) http.Handler {
 	})
 }
 
-func readOrigin(o *store.Origin, h http.Header, t trust) error {
-	o.Reason, o.Note, o.Type = h.Get(HeaderReason), h.Get(HeaderNote), h.Get(HeaderType)
-	if t == trustAll {
-		o.Component, o.Source = h.Get(HeaderComponent), h.Get(HeaderSource)
+func readOrigin(o *store.Origin, h http.Header, id identity) error {
+	o.Reason, o.Note = h.Get(HeaderReason), h.Get(HeaderNote)
+	if id.trust != trustOwn {
+		o.Type = h.Get(HeaderType)
+	}
+	component := h.Get(HeaderComponent)
+	switch {
+	case id.trust == trustAll, id.trust == trustOwn && component == id.leadership:
+		o.Component = component
+		if id.trust == trustAll {
+			o.Source = h.Get(HeaderSource)
+		}
 		if v := h.Get(HeaderEpoch); v != "" {
 			n, err := strconv.ParseUint(v, 10, 64)
 			if err != nil {
@@ -55,7 +64,7 @@ func readOrigin(o *store.Origin, h http.Header, t trust) error {
 			}
 			o.Epoch = n
 		}
-	} else if o.Type != "" && events.Types[o.Type] != events.WriterGateway {
+	case o.Type != "" && events.Types[o.Type] != events.WriterGateway:
 		return fmt.Errorf("header %s: events of type %q aren't written through the API", HeaderType, o.Type)
 	}
 	if v := h.Get(HeaderCause); v != "" {

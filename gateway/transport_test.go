@@ -137,24 +137,29 @@ func TestInProcessEnds(t *testing.T) {
 
 func TestBusUser(t *testing.T) {
 	for subject, want := range map[string]string{
-		"api.node:n1.conn":         "system:node:n1",
-		"api.node:n1%2Efoo.conn":   "system:node:n1.foo",
-		"api.user:admin.conn":      "admin",
-		"api.user:root.conn":       "",
-		"api.node:.conn":           "",
-		"api.component:plane.conn": "",
-		"api.conn":                 "",
-		"tunnel.node:n1.conn":      "",
+		"api.node:n1.conn":              "system:node:n1",
+		"api.node:n1%2Efoo.conn":        "system:node:n1.foo",
+		"api.user:admin.conn":           "admin",
+		"api.user:root.conn":            "",
+		"api.controller:a:b.conn":       "system:serviceaccount:a:b",
+		"api.controller:a%2Eb:c%2Ed.do": "system:serviceaccount:a.b:c.d",
+		"api.controller:a.conn":         "",
+		"api.controller::a.conn":        "",
+		"api.controller:a:b:c.conn":     "",
+		"api.node:.conn":                "",
+		"api.component:plane.conn":      "",
+		"api.conn":                      "",
+		"tunnel.node:n1.conn":           "",
 	} {
-		u, err := busUser(subject)
+		id, err := busIdentity(subject)
 		if want == "" {
 			if !errors.Is(err, events.ErrInvalid) {
-				t.Errorf("%s: %v, %v", subject, u, err)
+				t.Errorf("%s: %v, %v", subject, id, err)
 			}
 			continue
 		}
-		if err != nil || u.GetName() != want {
-			t.Errorf("%s: %v, %v", subject, u, err)
+		if err != nil || id.user.GetName() != want {
+			t.Errorf("%s: %v, %v", subject, id, err)
 		}
 	}
 }

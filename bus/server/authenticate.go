@@ -75,7 +75,7 @@ func permissions(identity string) (*server.Permissions, error) {
 	switch class {
 	case "component":
 		return nil, nil
-	case "user":
+	case "user", "controller": // the API, and what is served beside it
 	case "node":
 		publish = append(publish,
 			"put."+token+".fact."+name+".>", "beat."+name, "bus.durable",

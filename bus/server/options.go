@@ -25,7 +25,8 @@ type Options struct {
 	Durability string      // Strict (the default) or Fast
 
 	// Authenticate gives the identity of a connection from outside:
-	// "node:<name>", "user:<name>", "server:<name>" for a server that joins, or
+	// "node:<name>", "user:<name>", "controller:<namespace>:<service account>",
+	// "server:<name>" for a server that joins, or
 	// "component:<name>" for full rights. nil refuses all of them.
 	Authenticate func(Login) (identity string, err error)
 
