@@ -65,6 +65,7 @@ type envelope struct {
 // APIError is the API's refusal of a write; errors.Is tells its class.
 type APIError struct {
 	Intent string
+	Verb   Verb // of the intent
 	Status metav1.Status
 }
 
@@ -126,7 +127,7 @@ func send(ctx context.Context, rt http.RoundTripper, i Intent, env envelope) (an
 		return answer{}, fmt.Errorf("%s: read the answer: %w: %w", what, events.ErrUnavailable, err)
 	}
 	if resp.StatusCode >= 300 {
-		e := &APIError{Intent: what}
+		e := &APIError{Intent: what, Verb: i.Verb}
 		if json.Unmarshal(body, &e.Status) != nil || e.Status.Message == "" {
 			e.Status.Message = strings.TrimSpace(string(body))
 		}
@@ -143,7 +144,7 @@ func asAPIError(what string, err error) error {
 	}
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
-		return &APIError{Intent: what, Status: status.Status()}
+		return &APIError{Intent: what, Verb: VerbCreate, Status: status.Status()}
 	}
 	return fmt.Errorf("%s: %w: %w", what, events.ErrUnavailable, err)
 }

@@ -67,11 +67,13 @@ func readySince(pod *corev1.Pod) time.Time {
 	return time.Time{}
 }
 
-func newStatus(rs *appsv1.ReplicaSet, c counts, failure error, now time.Time) appsv1.ReplicaSetStatus {
-	terminating := c.terminated
+func (k Keeper) newStatus(rs *appsv1.ReplicaSet, c counts, failure *failure, now time.Time) appsv1.ReplicaSetStatus {
 	status := appsv1.ReplicaSetStatus{
 		Replicas: int32(len(c.active)), FullyLabeledReplicas: c.labelled, ReadyReplicas: c.ready,
-		AvailableReplicas: c.available, ObservedGeneration: rs.Generation, TerminatingReplicas: &terminating,
+		AvailableReplicas: c.available, ObservedGeneration: rs.Generation,
+	}
+	if k.TellsTerminating {
+		status.TerminatingReplicas = &c.terminated
 	}
 	had := false
 	for _, cond := range rs.Status.Conditions {
@@ -86,7 +88,7 @@ func newStatus(rs *appsv1.ReplicaSet, c counts, failure error, now time.Time) ap
 		status.Conditions = append(status.Conditions, cond)
 	}
 	if failure != nil && !had {
-		status.Conditions = append(status.Conditions, failureCondition(failure, now))
+		status.Conditions = append(status.Conditions, failure.condition(now))
 	}
 	return status
 }

@@ -6,5 +6,7 @@
 //  3. A pod's name is decided here, so that a create whose answer was lost can't
 //     make a second pod under the same decision.
 //  4. After a refused create it tries one pod at a time, and says why in the
-//     condition ReplicaFailure.
+//     condition ReplicaFailure; so it does with a refused delete.
+//
+// [Keeper] does the same for other kinds that ask for a number of pods.
 package replicaset

@@ -23,6 +23,7 @@ type ranked struct {
 	together int   // active pods of the same workload on its node
 	ready    time.Time
 	restarts int32
+	sidecars int32 // restarts of those
 }
 
 // rank orders pods by who is deleted first, by Kubernetes' rules: unscheduled,
@@ -35,9 +36,7 @@ func rank(s *projections.Snapshot, rs *appsv1.ReplicaSet, active []*events.Objec
 		pod := o.Value.(*corev1.Pod)
 		r := ranked{object: o, pod: pod, together: together[pod.Spec.NodeName], ready: readySince(pod)}
 		r.cost, _ = strconv.ParseInt(pod.Annotations[corev1.PodDeletionCost], 10, 32)
-		for _, c := range pod.Status.ContainerStatuses {
-			r.restarts = max(r.restarts, c.RestartCount)
-		}
+		r.restarts, r.sidecars = restarts(pod)
 		pods[i] = r
 	}
 	slices.SortFunc(pods, func(a, b ranked) int {
@@ -47,9 +46,10 @@ func rank(s *projections.Snapshot, rs *appsv1.ReplicaSet, active []*events.Objec
 			first(a.ready.IsZero(), b.ready.IsZero()),
 			cmp.Compare(a.cost, b.cost),
 			cmp.Compare(b.together, a.together),
-			cmp.Compare(magnitude(now, a.ready), magnitude(now, b.ready)),
+			younger(now, a, b, a.ready, b.ready),
 			cmp.Compare(b.restarts, a.restarts),
-			cmp.Compare(magnitude(now, a.pod.CreationTimestamp.Time), magnitude(now, b.pod.CreationTimestamp.Time)),
+			cmp.Compare(b.sidecars, a.sidecars),
+			younger(now, a, b, a.pod.CreationTimestamp.Time, b.pod.CreationTimestamp.Time),
 			cmp.Compare(a.pod.UID, b.pod.UID),
 		)
 	})
@@ -81,16 +81,42 @@ func phaseOrder(pod *corev1.Pod) int {
 	return 2
 }
 
-// magnitude is the logarithm of an age: ages of one magnitude count as equal.
+// younger orders by times since when something holds for the two: the later first.
+// Different times of one magnitude are ordered by uid, which is as good as drawing
+// lots: not the newest of them always go.
+func younger(now time.Time, a, b ranked, since, than time.Time) int {
+	if since.Equal(than) {
+		return 0
+	}
+	return cmp.Or(cmp.Compare(magnitude(now, since), magnitude(now, than)), cmp.Compare(a.pod.UID, b.pod.UID))
+}
+
+// magnitude is the logarithm of an age.
 func magnitude(now, since time.Time) int {
-	if since.IsZero() {
-		return 0
-	}
 	age := now.Sub(since)
-	if age < time.Second {
-		return 0
+	if age <= 0 {
+		return -1
 	}
-	return int(math.Log2(age.Seconds())) + 1
+	return int(math.Log2(float64(age)))
+}
+
+// restarts are the most restarts of a container and of a sidecar.
+func restarts(pod *corev1.Pod) (containers, sidecars int32) {
+	for i := range pod.Status.ContainerStatuses {
+		containers = max(containers, pod.Status.ContainerStatuses[i].RestartCount)
+	}
+	for i := range pod.Spec.InitContainers {
+		c := &pod.Spec.InitContainers[i]
+		if c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways {
+			continue
+		}
+		for k := range pod.Status.InitContainerStatuses {
+			if s := &pod.Status.InitContainerStatuses[k]; s.Name == c.Name {
+				sidecars = max(sidecars, s.RestartCount)
+			}
+		}
+	}
+	return containers, sidecars
 }
 
 // perNode counts the active pods per node of the replica set and of those with

@@ -123,6 +123,43 @@ func TestRefusedPods(t *testing.T) {
 	})
 }
 
+func TestRefusedDeletes(t *testing.T) {
+	run(t, func(t *testing.T, w *controllertest.World) {
+		w.Schedule("n1")
+		w.Create(controllers.ReplicaSet, newSet(3))
+		w.Advance(time.Second)
+		var held atomic.Bool
+		held.Store(true)
+		w.API.Refuse = func(method string, k events.Key) error {
+			if method == "DELETE" && held.Load() {
+				return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "x", fmt.Errorf("a webhook says no"))
+			}
+			return nil
+		}
+		w.Patch(key, `{"spec":{"replicas":1}}`)
+		w.Advance(time.Minute)
+		wantStatus(t, w, "3 replicas, 3 ready, 3 available, ReplicaFailure: FailedDelete")
+		held.Store(false)
+		w.Advance(2 * time.Minute)
+		wantStatus(t, w, "1 replicas, 1 ready, 1 available")
+	})
+}
+
+func TestTerminatingReplicas(t *testing.T) {
+	run(t, func(t *testing.T, w *controllertest.World) {
+		w.Create(controllers.ReplicaSet, newSet(2))
+		w.Settle()
+		for _, name := range names(w) { // on a node that never ends them
+			w.Patch(controllers.Pod.Key("default", name), `{"spec":{"nodeName":"n1"}}`)
+		}
+		w.Delete(controllers.Pod.Key("default", names(w)[0]), "")
+		w.Advance(time.Second)
+		if s := controllertest.Get[*appsv1.ReplicaSet](w, key).Status; s.Replicas != 2 || s.TerminatingReplicas == nil || *s.TerminatingReplicas != 1 {
+			t.Errorf("status is %+v", s)
+		}
+	})
+}
+
 func TestAdoptAndRelease(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
 		orphan := func(name string) {

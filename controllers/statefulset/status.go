@@ -41,14 +41,12 @@ func (p *pass) refused(again controllers.Intent) {
 	if !errors.As(p.failure, &refusal) {
 		return
 	}
-	verb, what := "", "Pod "+again.Key.Name
-	switch again.Verb {
+	verb, what := "Update", "Pod "+again.Key.Name
+	switch refusal.Verb {
 	case controllers.VerbCreate:
 		verb = "Create"
 	case controllers.VerbDelete:
 		verb = "Delete"
-	default:
-		verb = "Update"
 	}
 	if again.Key.Resource == controllers.PersistentVolumeClaim.Resource {
 		what = "Claim " + again.Key.Name
