@@ -8,6 +8,7 @@ import (
 
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/builtin"
+	"github.com/reckon-project/reckon/controllers/certificates"
 	"github.com/reckon-project/reckon/controllers/nodefeed"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apiserver/pkg/authentication/serviceaccount"
@@ -21,13 +22,17 @@ func (p *plane) runControllers(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the cluster's CA: %w", err)
 	}
+	var authority certificates.Authority
+	if authority.Certificate, authority.Key, err = p.gateway.Authority(); err != nil {
+		return fmt.Errorf("read the cluster's authority: %w", err)
+	}
 	intake := func(controller string) http.RoundTripper {
 		return p.gateway.Transport(serviceaccount.UserInfo("kube-system", controller, ""))
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return controllers.Run(ctx, controllers.Options{Bus: p.bus, Projection: p.log, Intake: intake, Holder: p.holder},
-			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile})...)
+			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review})...)
 	})
 	group.Go(func() error {
 		return nodefeed.Run(ctx, nodefeed.Options{Bus: p.bus, Projection: p.log, Open: p.openSecret, Holder: p.holder})

@@ -6,6 +6,7 @@ import (
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
+	"github.com/reckon-project/reckon/controllers/certificates"
 	"github.com/reckon-project/reckon/controllers/clusterrole"
 	"github.com/reckon-project/reckon/controllers/daemonset"
 	"github.com/reckon-project/reckon/controllers/deployment"
@@ -30,6 +31,8 @@ type Settings struct {
 	Volatile  *projections.Projection // of the VOLATILE stream; nil: namespaces go without looking there
 	RootCA    []byte                  // PEM: the authority that signs the API server's certificate
 	NodeGrace time.Duration           // how long a node may be silent; 0: nodelifecycle.Grace
+	Authority certificates.Authority  // signs certificates; none: nobody does
+	Review    certificates.Reviewer   // who may do what; nil: kubelets' requests wait for a person
 }
 
 // Controllers makes all built-in controllers.
@@ -37,7 +40,7 @@ func Controllers(s Settings) []*controllers.Controller {
 	if s.Clock == nil {
 		s.Clock = time.Now
 	}
-	return []*controllers.Controller{
+	return append([]*controllers.Controller{
 		deployment.New(),
 		replicaset.New(),
 		replicationcontroller.New(),
@@ -56,5 +59,5 @@ func Controllers(s Settings) []*controllers.Controller {
 		nodelifecycle.NewPods(),
 		clusterrole.New(),
 		resourcequota.New(s.Volatile),
-	}
+	}, s.certificates()...)
 }
