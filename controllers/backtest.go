@@ -55,7 +55,7 @@ func RunBacktest(ctx context.Context, p *projections.Projection, from, to uint64
 		return nil, fmt.Errorf("%w: %s decides by what it learns outside the log, which can't be replayed", events.ErrInvalid, c.name)
 	}
 	b := &backtest{
-		controller: c, actor: actorOf(c),
+		controller: c, actor: c.user(),
 		open: map[events.Key]uint64{}, report: Backtest{Controller: c.name, From: from, To: to},
 	}
 	for step, err := range p.Replay(ctx, from, to) {
@@ -74,8 +74,6 @@ func RunBacktest(ctx context.Context, p *projections.Projection, from, to uint64
 	}
 	return &b.report, nil
 }
-
-func actorOf(c *Controller) string { return "system:serviceaccount:kube-system:" + c.account }
 
 // backtest is one under way.
 type backtest struct {
@@ -239,24 +237,53 @@ func (b *backtest) decide(ctx context.Context, s *projections.Snapshot, k events
 	if err != nil {
 		d.Tried = []string{"an error: " + err.Error()}
 	}
-	unused := slices.Clone(result.Intents)
+	used := make([]bool, len(result.Intents))
 	for _, step := range group {
 		d.Recorded = append(d.Recorded, describeEvent(step.Event))
-		i := slices.IndexFunc(unused, func(i Intent) bool { return writes(i, step.Change) })
-		if i < 0 {
-			rest = append(rest, step)
-			continue
+		found := false
+		for n, i := range result.Intents {
+			if found = !used[n] && writes(i, step.Change); found {
+				used[n] = true
+				break
+			}
 		}
-		unused = slices.Delete(unused, i, i+1)
+		if !found {
+			rest = append(rest, step)
+		}
 	}
 	for _, i := range result.Intents {
 		d.Tried = append(d.Tried, describeIntent(i))
 	}
-	unmatched := slices.ContainsFunc(unused, func(i Intent) bool { return !needless(i, s) })
-	if err != nil || unmatched || len(rest) == len(group) {
+	if err != nil || b.missing(result.Intents, used, s) || len(rest) == len(group) {
 		return d, nil, nil
 	}
 	return nil, rest, nil
+}
+
+// missing reports whether an intent that isn't on record should be: it changes
+// something, and didn't conflict.
+func (b *backtest) missing(intents []Intent, recorded []bool, s *projections.Snapshot) bool {
+	for n, i := range intents {
+		if !recorded[n] && !needless(i, s) && !b.outrun(i, s.Position()) {
+			return true
+		}
+	}
+	return false
+}
+
+// outrun reports whether an intent that was decided on the state at a position
+// depends on the version of its object, and the next to change that was somebody else.
+func (b *backtest) outrun(i Intent, position uint64) bool {
+	if i.Verb != VerbAppend && i.Verb != VerbUpdate {
+		return false
+	}
+	n, _ := b.search(position + 1)
+	for _, step := range b.window[n:] {
+		if step.Void == nil && step.Event.Key == i.Key {
+			return step.Event.Actor != b.actor
+		}
+	}
+	return false
 }
 
 // end looks at the keys that changed after the last write about them.
