@@ -18,7 +18,9 @@
 //	    one is put right again.
 //	 6. A value carries the sequence of the object's newest decision, and a pod's the
 //	    trace that it belongs to where this leader saw it: what the node reports answers it.
-//	 7. Secrets are opened on the way ([Options.Open]).
+//	 7. A claim brings the volume behind it. A volume of the built-in local path that is
+//	    being deleted goes to the node that is to remove its folder.
+//	 8. Secrets are opened on the way ([Options.Open]).
 //
 // A manifest is JSON: {"position":N,"epoch":E,"pods":["<uid>",...],"keys":["secrets/default/s",...]};
 // keys names every subject of the feed (resource/namespace/name, with "_" for no

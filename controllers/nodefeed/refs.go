@@ -35,7 +35,7 @@ func refsOf(pod *corev1.Pod) map[events.Key]struct{} {
 	return refs
 }
 
-var claim = controllers.Kind{Version: "v1", Kind: "PersistentVolumeClaim", Resource: "persistentvolumeclaims"}
+var claim = controllers.PersistentVolumeClaim
 
 func volumeRefs(pod *corev1.Pod, v *corev1.Volume, add func(controllers.Kind, string)) {
 	local := func(r *corev1.LocalObjectReference) {

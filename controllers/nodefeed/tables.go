@@ -23,6 +23,8 @@ type tables struct {
 	users map[events.Key]map[string]int // by object: how many pods of each node use it
 	waits map[events.Key]struct{}       // pods with a report that can wait
 
+	volumes volumes
+
 	unsure map[string]bus.FeedItem // by subject: messages of earlier leaders to be looked at again
 }
 
@@ -47,7 +49,7 @@ type node struct {
 }
 
 func newTables(out *writer) *tables {
-	return &tables{out: out, pods: map[events.Key]*bound{}, nodes: map[string]*node{}, users: map[events.Key]map[string]int{}, waits: map[events.Key]struct{}{}, unsure: map[string]bus.FeedItem{}}
+	return &tables{out: out, pods: map[events.Key]*bound{}, nodes: map[string]*node{}, users: map[events.Key]map[string]int{}, waits: map[events.Key]struct{}{}, volumes: newVolumes(), unsure: map[string]bus.FeedItem{}}
 }
 
 func (t *tables) node(name string) *node {
@@ -77,6 +79,7 @@ func (t *tables) all(s *projections.Snapshot) {
 	for o := range s.List("", "pods", "") {
 		t.pod(s, o.Key, decision{})
 	}
+	t.allVolumes(s)
 	for key := range t.users {
 		t.used(s, key)
 	}
@@ -121,6 +124,11 @@ func (t *tables) changed(s *projections.Snapshot, changes []projections.Change) 
 			continue
 		}
 		seen[key] = struct{}{}
+		if isClaim(key) {
+			t.claimChanged(s, key)
+		} else if isVolume(key) {
+			t.volumeChanged(s, key)
+		}
 		if shared(key) {
 			t.put(s, everyone, key)
 			if key.Resource == "nodes" && c.Old == nil {
@@ -211,6 +219,9 @@ func (t *tables) use(s *projections.Snapshot, ref events.Key, on string) {
 	}
 	if nodes[on]++; nodes[on] == 1 {
 		t.put(s, on, ref)
+		if isClaim(ref) {
+			t.claimUsed(s, ref, on)
+		}
 	}
 }
 
@@ -224,6 +235,9 @@ func (t *tables) unuse(s *projections.Snapshot, ref events.Key, on string) {
 		delete(t.users, ref)
 	}
 	t.bury(s, on, ref)
+	if isClaim(ref) {
+		t.claimUnused(s, ref, on)
+	}
 }
 
 // used publishes a changed object to the nodes that use it.
