@@ -8,11 +8,13 @@ import (
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/certificates"
 	"github.com/reckon-project/reckon/controllers/clusterrole"
+	"github.com/reckon-project/reckon/controllers/cronjob"
 	"github.com/reckon-project/reckon/controllers/daemonset"
 	"github.com/reckon-project/reckon/controllers/deployment"
 	"github.com/reckon-project/reckon/controllers/disruption"
 	"github.com/reckon-project/reckon/controllers/endpointslice"
 	"github.com/reckon-project/reckon/controllers/garbage"
+	"github.com/reckon-project/reckon/controllers/job"
 	"github.com/reckon-project/reckon/controllers/namespace"
 	"github.com/reckon-project/reckon/controllers/nodelifecycle"
 	"github.com/reckon-project/reckon/controllers/podgc"
@@ -21,6 +23,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/resourcequota"
 	"github.com/reckon-project/reckon/controllers/serviceaccount"
 	"github.com/reckon-project/reckon/controllers/statefulset"
+	"github.com/reckon-project/reckon/controllers/ttlafterfinished"
 	"github.com/reckon-project/reckon/projections"
 )
 
@@ -45,6 +48,9 @@ func Controllers(s Settings) []*controllers.Controller {
 		replicaset.New(),
 		replicationcontroller.New(),
 		statefulset.New(),
+		job.New(),
+		cronjob.New(),
+		ttlafterfinished.New(),
 		serviceaccount.New(),
 		serviceaccount.NewRootCA(s.RootCA),
 		endpointslice.New(),

@@ -83,7 +83,7 @@ var plain = map[string]bool{
 }
 
 func isNews(e *events.Event) bool {
-	return !plain[e.Reason] && e.Type != events.Elected && !strings.HasPrefix(e.Reason, "Updated")
+	return (!plain[e.Reason] || e.Type == events.Progressed && e.Reason != "") && e.Type != events.Elected && !strings.HasPrefix(e.Reason, "Updated")
 }
 
 // byController reports whether a built-in controller wrote e through the API:
@@ -145,12 +145,21 @@ func warns(reason string) bool {
 			return true
 		}
 	}
+	if bad[reason] {
+		return true
+	}
 	for _, suffix := range []string{"BackOff", "Failed", "Exceeded", "Killed", "NotReady", "Mismatch"} {
 		if strings.HasSuffix(reason, suffix) {
 			return true
 		}
 	}
 	return false
+}
+
+// bad are reasons of bad news that don't sound like it.
+var bad = map[string]bool{
+	"PodFailurePolicy": true, "TooManySucceededPods": true, "UnexpectedJob": true, "MissSchedule": true,
+	"TooManyMissedTimes": true, "UnparseableSchedule": true, "UnknownTimeZone": true, "UnsupportedSchedule": true,
 }
 
 // event builds the Event.
