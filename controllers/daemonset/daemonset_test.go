@@ -113,8 +113,8 @@ func TestRollout(t *testing.T) {
 		ds.Spec.RevisionHistoryLimit = &limit
 		w.Create(controllers.DaemonSet, ds)
 		step("created")
-		addNode(w, "n4")
 		w.Nodes.Names = append(w.Nodes.Names, "n4")
+		addNode(w, "n4")
 		step("a fourth node")
 		w.Nodes.Becomes = func(pod *corev1.Pod) controllertest.State {
 			if pod.Spec.Containers[0].Image == "log:2" {

@@ -109,6 +109,7 @@ func checkLimits(t *testing.T, w *controllertest.World, rounds []uint64, nodes, 
 			is.failed[node] = true
 		case !served && serves:
 			is.recovered[node] = true
+		case served && !serves && is.recovered[node]: // it was to be replaced because it didn't serve
 		case served && !serves && surge > 0:
 			if !is.served(node) && !is.failed[node] {
 				t.Fatalf("after %d: nothing serves on %s", e.Sequence, node)
