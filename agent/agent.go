@@ -79,6 +79,8 @@ type Agent struct {
 
 	incarnation uint64
 
+	doomed doomed
+
 	mu      sync.Mutex
 	workers map[string]*running
 }
@@ -110,7 +112,7 @@ func New(o Options) (*Agent, error) {
 	return &Agent{
 		o: o, log: o.Log.With("node", o.Node), clock: o.Clock, api: api.New(transport),
 		layout:  Layout(o),
-		workers: map[string]*running{}, began: make(chan struct{}),
+		workers: map[string]*running{}, began: make(chan struct{}), doomed: newDoomed(),
 	}, nil
 }
 
@@ -150,6 +152,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"serving", a.serve},
 		duty{"containerd", a.keepContainerd},
 		duty{"logs", a.rotateLogs},
+		duty{"volumes", a.removeVolumes},
 	)
 }
 

@@ -21,6 +21,7 @@ import (
 
 	"github.com/reckon-project/reckon/agent/report"
 	"github.com/reckon-project/reckon/agent/runtime"
+	"github.com/reckon-project/reckon/agent/volume"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -175,7 +176,7 @@ func (a *Agent) register(ctx context.Context) (*v1.Node, uint64, error) {
 		ObjectMeta: metav1.ObjectMeta{Name: a.o.Node, Labels: map[string]string{
 			v1.LabelHostname: a.o.Node, v1.LabelOSStable: goruntime.GOOS, v1.LabelArchStable: goruntime.GOARCH,
 			"beta.kubernetes.io/os": goruntime.GOOS, "beta.kubernetes.io/arch": goruntime.GOARCH,
-		}},
+		}, Annotations: map[string]string{volume.AnnFolder: a.volumesDir()}},
 		Spec: v1.NodeSpec{Taints: a.o.Taints},
 	}
 	for k, v := range a.o.Labels {

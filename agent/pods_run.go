@@ -59,7 +59,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		a.host.Volumes = noVolumes{}
 		return nil
 	}
-	a.manager = &volume.Manager{Dir: a.podsDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable}
+	a.manager = &volume.Manager{Dir: a.podsDir(), VolumesDir: a.volumesDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable}
 	a.host.Volumes = a.manager
 	a.host.Dir = a.o.Dir
 	a.host.CgroupPrefix = a.layout.CgroupPrefix()
@@ -120,6 +120,9 @@ func (a *Agent) apply(ctx context.Context, change feed.Change) {
 	}
 	if change.Pod != nil {
 		a.update(ctx, change)
+	}
+	if change.Volume != nil {
+		a.doom(change.Volume)
 	}
 }
 

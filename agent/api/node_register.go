@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"maps"
 	"net/http"
 	"strconv"
 
@@ -17,7 +16,7 @@ const (
 	typeMerge = "application/merge-patch+json"
 )
 
-// Register creates the node, or brings the labels of the one that exists up to
+// Register creates the node, or brings the labels and annotations of the one that exists up to
 // date, and gives it as the API has it, with the sequence of the event that
 // this took (0: none was needed).
 func (c *Client) Register(ctx context.Context, node *v1.Node) (*v1.Node, uint64, error) {
@@ -30,18 +29,24 @@ func (c *Client) Register(ctx context.Context, node *v1.Node) (*v1.Node, uint64,
 	if err := c.do(ctx, http.MethodGet, path, "", nil, out); err != nil {
 		return nil, 0, err
 	}
-	missing := map[string]string{}
-	for k, v := range node.Labels {
-		if out.Labels[k] != v {
-			missing[k] = v
-		}
-	}
-	if len(missing) == 0 {
+	labels, annotations := missing(node.Labels, out.Labels), missing(node.Annotations, out.Annotations)
+	if len(labels) == 0 && len(annotations) == 0 {
 		return out, 0, nil
 	}
-	patch := map[string]any{"metadata": map[string]any{"labels": maps.Clone(missing)}}
+	patch := map[string]any{"metadata": map[string]any{"labels": labels, "annotations": annotations}}
 	err = c.do(ctx, http.MethodPatch, path, typeMerge, patch, out)
 	return out, version(out), err
+}
+
+// missing gives what is not so in have.
+func missing(want, have map[string]string) map[string]string {
+	out := map[string]string{}
+	for k, v := range want {
+		if have[k] != v {
+			out[k] = v
+		}
+	}
+	return out
 }
 
 // version is the sequence of the newest event that an object holds.

@@ -34,8 +34,9 @@ type Change struct {
 	Position Position
 	Origin   Origin   // of the pod
 	Gone     []string // uids of pods that are gone
-	// Namespace is set when a config map or secret of it changed.
+	// Namespace is set when a config map, secret or claim of it changed.
 	Namespace string
+	Volume    *v1.PersistentVolume // one that changed
 }
 
 // Origin is the decision that a message of the feed brings: what is reported
@@ -63,6 +64,8 @@ type Store struct {
 	configMaps map[name]*v1.ConfigMap
 	secrets    map[name]*v1.Secret
 	services   map[name]*v1.Service
+	claims     map[name]*v1.PersistentVolumeClaim
+	volumes    map[string]*v1.PersistentVolume
 	pods       map[name]podEntry
 	extra      map[string]Known // uids that run here and that the feed hasn't named yet
 	manifest   Manifest         // the newest one
@@ -78,7 +81,7 @@ type Known struct {
 // had already.
 func NewStore(running map[string]Known) *Store {
 	s := &Store{last: map[string]Position{}, configMaps: map[name]*v1.ConfigMap{}, secrets: map[name]*v1.Secret{},
-		services: map[name]*v1.Service{}, pods: map[name]podEntry{}, extra: map[string]Known{}}
+		services: map[name]*v1.Service{}, claims: map[name]*v1.PersistentVolumeClaim{}, volumes: map[string]*v1.PersistentVolume{}, pods: map[name]podEntry{}, extra: map[string]Known{}}
 	maps.Copy(s.extra, running)
 	return s
 }
@@ -119,6 +122,10 @@ func (s *Store) Apply(item bus.FeedItem) (Change, error) {
 		return Change{Namespace: key.namespace}, keep(s.configMaps, key, item.Data)
 	case "secrets":
 		return Change{Namespace: key.namespace}, keep(s.secrets, key, item.Data)
+	case "persistentvolumeclaims":
+		return s.applyClaim(key, item.Data)
+	case "persistentvolumes":
+		return s.applyVolume(key, item.Data)
 	case "services":
 		return Change{}, keep(s.services, key, item.Data)
 	}

@@ -19,6 +19,8 @@ import (
 type Objects interface {
 	ConfigMap(namespace, name string) (*v1.ConfigMap, bool)
 	Secret(namespace, name string) (*v1.Secret, bool)
+	Claim(namespace, name string) (*v1.PersistentVolumeClaim, bool)
+	Volume(name string) (*v1.PersistentVolume, bool)
 }
 
 // Tokens asks the API for a service account's token for a pod.
@@ -29,6 +31,7 @@ type Tokens interface {
 // Manager prepares the volumes of a node's pods.
 type Manager struct {
 	Dir         string // the pods' folder
+	VolumesDir  string // where the node's own persistent volumes lie
 	Objects     Objects
 	Tokens      Tokens
 	Clock       clock.Clock
@@ -59,6 +62,8 @@ func (m *Manager) mountOne(ctx context.Context, pod *v1.Pod, v *v1.Volume) (Moun
 		return Mounted{Path: v.HostPath.Path}, checkHostPath(v.HostPath)
 	case v.EmptyDir != nil:
 		return Mounted{Path: path}, mountEmptyDir(path, v.EmptyDir, fsGroup(pod))
+	case v.PersistentVolumeClaim != nil || v.Ephemeral != nil:
+		return m.mountClaim(pod, v)
 	}
 	files, memory, err := m.files(ctx, pod, v)
 	if err != nil {

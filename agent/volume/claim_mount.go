@@ -1,0 +1,148 @@
+package volume
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	v1 "k8s.io/api/core/v1"
+	"k8s.io/component-helpers/storage/ephemeral"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// mountClaim gives a pod the folder behind one of its claims.
+func (m *Manager) mountClaim(pod *v1.Pod, v *v1.Volume) (Mounted, error) {
+	name, readOnly := "", false
+	if v.PersistentVolumeClaim != nil {
+		name, readOnly = v.PersistentVolumeClaim.ClaimName, v.PersistentVolumeClaim.ReadOnly
+	} else {
+		name = ephemeral.VolumeClaimName(pod, v)
+	}
+	claim, ok := m.Objects.Claim(pod.Namespace, name)
+	if !ok {
+		return Mounted{}, fmt.Errorf("%w: persistentvolumeclaim %q not found", events.ErrNotFound, name)
+	}
+	if v.Ephemeral != nil {
+		if err := ephemeral.VolumeIsForPod(pod, claim); err != nil {
+			return Mounted{}, fmt.Errorf("%w: %v", events.ErrInvalid, err)
+		}
+	}
+	volume, ok := m.Objects.Volume(claim.Spec.VolumeName)
+	switch {
+	case claim.Spec.VolumeName == "" || claim.Status.Phase != v1.ClaimBound:
+		return Mounted{}, fmt.Errorf("%w: persistentvolumeclaim %q is not bound", events.ErrUnavailable, name)
+	case !ok:
+		return Mounted{}, fmt.Errorf("%w: persistentvolume %q not found", events.ErrNotFound, claim.Spec.VolumeName)
+	case volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.UID != claim.UID:
+		return Mounted{}, fmt.Errorf("%w: persistentvolume %q is not bound to persistentvolumeclaim %q", events.ErrInvalid, volume.Name, name)
+	case volume.Spec.VolumeMode != nil && *volume.Spec.VolumeMode == v1.PersistentVolumeBlock:
+		return Mounted{}, fmt.Errorf("%w: persistentvolume %q is a block device (volumeMode: Block), which this node can't give to pods", events.ErrInvalid, volume.Name)
+	}
+	path, err := m.folder(volume)
+	if err != nil {
+		return Mounted{}, err
+	}
+	if group := fsGroup(pod); group != nil && volume.Spec.Local != nil && !readOnly {
+		if err := giveTo(path, int(*group), pod.Spec.SecurityContext.FSGroupChangePolicy); err != nil {
+			return Mounted{}, fmt.Errorf("give the volume to group %d: %w", *group, err)
+		}
+	}
+	return Mounted{Path: path, ReadOnly: readOnly}, nil
+}
+
+// folder is where a volume lies on this node.
+func (m *Manager) folder(v *v1.PersistentVolume) (string, error) {
+	switch {
+	case v.Spec.HostPath != nil:
+		return v.Spec.HostPath.Path, checkHostPath(v.Spec.HostPath)
+	case v.Spec.Local == nil:
+		return "", fmt.Errorf("%w: this node doesn't know volumes of the type of persistentvolume %q", events.ErrInvalid, v.Name)
+	}
+	path := v.Spec.Local.Path
+	if m.owns(v) {
+		if err := os.MkdirAll(m.VolumesDir, 0o711); err != nil {
+			return "", err
+		}
+		switch err := os.Mkdir(path, 0o777); {
+		case err == nil:
+			return path, os.Chmod(path, 0o777) // whatever the umask
+		case !errors.Is(err, fs.ErrExist):
+			return "", err
+		}
+	}
+	if _, err := os.Stat(path); err != nil {
+		return "", fmt.Errorf("local volume path: %w", err)
+	}
+	return path, nil
+}
+
+// The words that node and provisioner have in common (controllers/localpath).
+const (
+	AnnFolder     = "reckon.dev/volumes" // on a node: where its volumes lie
+	FolderRemoved = "FolderRemoved"      // a volume's status.reason
+
+	provisioner   = "reckon.dev/local-path"
+	annNode       = "reckon.dev/node"
+	provisionedBy = "pv.kubernetes.io/provisioned-by"
+)
+
+// owns reports a volume whose folder is this node's to make and remove: one of
+// the built-in local path, directly below the volumes' folder.
+func (m *Manager) owns(v *v1.PersistentVolume) bool {
+	return v.Annotations[provisionedBy] == provisioner && v.Spec.Local != nil &&
+		m.VolumesDir != "" && filepath.Dir(filepath.Clean(v.Spec.Local.Path)) == filepath.Clean(m.VolumesDir)
+}
+
+// Doomed reports a volume whose folder a node is to remove.
+func Doomed(v *v1.PersistentVolume, node string) bool {
+	return v.DeletionTimestamp != nil && v.Annotations[provisionedBy] == provisioner && v.Annotations[annNode] == node &&
+		v.Spec.PersistentVolumeReclaimPolicy == v1.PersistentVolumeReclaimDelete &&
+		v.Status.Phase != v1.VolumeBound && v.Status.Reason != FolderRemoved
+}
+
+// RemoveFolder removes what is in a volume of the built-in local path. A folder
+// that isn't there is removed.
+func (m *Manager) RemoveFolder(v *v1.PersistentVolume) error {
+	if !m.owns(v) {
+		return fmt.Errorf("%w: %s is not a folder of this node's volumes", events.ErrInvalid, v.Name)
+	}
+	return os.RemoveAll(v.Spec.Local.Path)
+}
+
+// giveTo lets a group write to a folder and all in it, as fsGroup asks. What has
+// the right group at its root is left alone if the policy allows that.
+func giveTo(root string, group int, policy *v1.PodFSGroupChangePolicy) error {
+	if policy != nil && *policy == v1.FSGroupChangeOnRootMismatch {
+		if has, mode, err := groupOf(root); err == nil && has == group && mode&0o070 == 0o070 && mode&fs.ModeSetgid != 0 {
+			return nil
+		}
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		has, mode, err := groupOf(path)
+		if err != nil {
+			return err
+		}
+		if has != group {
+			if err := os.Lchown(path, -1, group); err != nil {
+				return err
+			}
+		}
+		want := mode | 0o060
+		switch {
+		case d.IsDir():
+			want |= 0o010 | fs.ModeSetgid
+		case !mode.IsRegular():
+			return nil
+		}
+		if want == mode && has == group {
+			return nil
+		}
+		return os.Chmod(path, want) // also after a change of owner, which clears setgid
+	})
+}
