@@ -268,7 +268,7 @@ func (t *tables) put(s *projections.Snapshot, on string, key events.Key) {
 // send hands a value to the writer.
 func (t *tables) send(on string, key events.Key, o *events.Object, position uint64) {
 	traceparent := ""
-	if b := t.pods[key]; b != nil && b.decided.sequence == o.Decision {
+	if b := t.pods[key]; b != nil && o != nil && b.decided.sequence == o.Decision {
 		traceparent = b.decided.traceparent
 	}
 	t.out.put(on, key, o, position, traceparent)

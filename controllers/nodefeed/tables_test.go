@@ -16,6 +16,39 @@ import (
 	"github.com/reckon-project/reckon/events"
 )
 
+// TestPodOnAnotherNodeIsBuried: an earlier leader put a pod on a node that it
+// isn't bound to.
+func TestPodOnAnotherNodeIsBuried(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := controllertest.NewWorld(t)
+		defer w.Stop()
+		w.Create(controllers.Pod, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "a", Name: "p"}, Spec: corev1.PodSpec{NodeName: "n1"}})
+		w.Settle()
+		ctx, cancel := context.WithCancel(t.Context())
+		out := newWriter(ctx, Options{Bus: w.Bus}, 2)
+		defer out.close()
+		defer cancel()
+		tables := newTables(out)
+		tables.all(w.Snapshot())
+		const subject = "feed.n2.pods.a.p"
+		old := bus.FeedItem{Subject: subject, Header: events.Header{HeaderEpoch: {"1"}, HeaderPosition: {"1"}}, Data: []byte(`{}`)}
+		if err := w.Bus.Feed().Put(ctx, subject, old.Header, old.Data); err != nil {
+			t.Fatal(err)
+		}
+		tables.restore(w.Snapshot(), old)
+		w.Settle()
+		for item, err := range w.Bus.Feed().Watch(ctx, subject) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if item.Data != nil || item.Header[HeaderEpoch][0] != "2" {
+				t.Errorf("the feed of n2 holds %s of epoch %s", item.Data, item.Header[HeaderEpoch])
+			}
+			break
+		}
+	})
+}
+
 // TestCauseAndTraceAreOfOneDecision: changes come in slices, and the snapshot may
 // be past the end of theirs.
 func TestCauseAndTraceAreOfOneDecision(t *testing.T) {
