@@ -159,6 +159,7 @@ func warns(reason string) bool {
 // bad are reasons of bad news that don't sound like it.
 var bad = map[string]bool{
 	"PodFailurePolicy": true, "TooManySucceededPods": true, "UnexpectedJob": true, "MissSchedule": true,
+	"ReplicaSetCreateError": true, "DeploymentRollbackRevisionNotFound": true, "DeploymentRollbackTemplateUnchanged": true,
 	"TooManyMissedTimes": true, "UnparseableSchedule": true, "UnknownTimeZone": true, "UnsupportedSchedule": true,
 }
 
