@@ -3,6 +3,7 @@ package cronjob_test
 import (
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -305,9 +306,10 @@ func TestJobByHand(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	run(t, func(w *world) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		w.API.Refuse = func(method string, k events.Key) error {
-			if full && method == "POST" && k.Resource == "jobs" {
+			if full.Load() && method == "POST" && k.Resource == "jobs" {
 				return fmt.Errorf("no more than this")
 			}
 			return nil
@@ -318,7 +320,7 @@ func TestRefused(t *testing.T) {
 		if !strings.Contains(w.news(), "FailedCreate") {
 			t.Errorf("news are %q", w.news())
 		}
-		full = false
+		full.Store(false)
 		w.Advance(2 * time.Minute)
 		w.want("01-01T01:00", 1)
 	})

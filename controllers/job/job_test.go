@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -413,9 +414,10 @@ func TestAdopted(t *testing.T) {
 
 func TestRefusedPods(t *testing.T) {
 	run(t, func(w *world) {
-		full := true
+		var full atomic.Bool
+		full.Store(true)
 		w.API.Refuse = func(method string, k events.Key) error {
-			if full && method == "POST" && k.Resource == "pods" {
+			if full.Load() && method == "POST" && k.Resource == "pods" {
 				return errQuota
 			}
 			return nil
@@ -426,7 +428,7 @@ func TestRefusedPods(t *testing.T) {
 		w.Advance(5 * time.Second)
 		script.Step("pods are refused")
 		w.want("0 active, 0 succeeded, 0 failed")
-		full = false
+		full.Store(false)
 		w.Advance(time.Minute)
 		script.Step("there is room again")
 		w.want("1 active, 0 succeeded, 0 failed")

@@ -2,6 +2,7 @@ package podgc
 
 import (
 	"context"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -10,12 +11,21 @@ import (
 	"github.com/reckon-project/reckon/projections"
 )
 
-// New makes the controller.
-func New() *controllers.Controller {
+// New makes the controller as Kubernetes has it: 12,500 ended pods are kept.
+func New() *controllers.Controller { return Keeping(12_500) }
+
+// Keeping makes a controller that keeps so many ended pods.
+func Keeping(ended int) *controllers.Controller {
 	return controllers.New("pod-garbage-collector").
 		Watches("", "pods", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
-			if c.New != nil && over(s, c.New) != "" {
+			if c.New == nil {
+				return
+			}
+			if over(s, c.New) != nil {
 				add(c.New.Key)
+			}
+			if s.Len("", "pods") > ended && hasEnded(c.New) && (c.Old == nil || !hasEnded(c.Old)) {
+				add(tooMany)
 			}
 		}).
 		Watches("", "nodes", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
@@ -28,29 +38,53 @@ func New() *controllers.Controller {
 			}
 		}).
 		Workers(16).
-		Reconcile(reconcile)
+		Reconcile(func(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
+			if key == tooMany {
+				return thin(s, ended), nil
+			}
+			return controllers.Do(remove(s, s.Get(key), controllers.Now(ctx))...), nil
+		})
 }
 
-// over says why a pod is to be removed, "" if it isn't.
-func over(s *projections.Snapshot, o *events.Object) string {
+// ending is why and how a pod is to be removed.
+type ending struct {
+	why       string
+	unwatched bool // nobody reports any more how it ends
+	disrupted string
+}
+
+// over says why a pod is to be removed, nil if it isn't.
+func over(s *projections.Snapshot, o *events.Object) *ending {
 	pod, ok := o.Value.(*corev1.Pod)
 	if !ok {
-		return ""
+		return nil
 	}
 	deleted := pod.DeletionTimestamp != nil
 	switch {
 	case pod.Spec.NodeName == "" && deleted:
-		return "deleted before it was bound"
+		return &beforeBound
 	case pod.Spec.NodeName == "":
-		return ""
-	case deleted && (pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed):
-		return "its containers have ended"
+		return nil
+	case deleted && hasEnded(o):
+		return &containersEnded
 	case !s.Get(controllers.Node.Key("", pod.Spec.NodeName)).Exists():
-		return "its node is gone"
+		return &nodeGone
 	case deleted && outOfService(s, pod.Spec.NodeName):
-		return "its node is out of service"
+		return &nodeDead
 	}
-	return ""
+	return nil
+}
+
+var (
+	beforeBound     = ending{why: "deleted before it was bound", unwatched: true}
+	containersEnded = ending{why: "its containers have ended"}
+	nodeGone        = ending{why: "its node is gone", unwatched: true, disrupted: "PodGC: node no longer exists"}
+	nodeDead        = ending{why: "its node is out of service", unwatched: true}
+)
+
+func hasEnded(o *events.Object) bool {
+	pod, ok := o.Value.(*corev1.Pod)
+	return ok && (pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed)
 }
 
 // outOfService reports a node that an administrator has declared dead.
@@ -67,17 +101,27 @@ func outOfService(s *projections.Snapshot, name string) bool {
 	return false
 }
 
-func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
-	o := s.Get(key)
+func remove(s *projections.Snapshot, o *events.Object, now time.Time) []controllers.Intent {
 	if !o.Exists() {
-		return controllers.Result{}, nil
+		return nil
 	}
-	why := over(s, o)
-	if why == "" {
-		return controllers.Result{}, nil
+	end := over(s, o)
+	if end == nil {
+		return nil
 	}
+	pod := o.Value.(*corev1.Pod)
+	if end.unwatched && !hasEnded(o) && (end.disrupted != "" || len(pod.Finalizers) > 0) {
+		return []controllers.Intent{fail(o, end, now)} // deleted once that is known
+	}
+	if grace := pod.DeletionGracePeriodSeconds; pod.DeletionTimestamp != nil && grace != nil && *grace == 0 && len(pod.Finalizers) > 0 {
+		return nil // it only waits for its finalizers
+	}
+	return []controllers.Intent{deleteNow(o).Because("PodRemoved", "Removed pod %s: %s", pod.Name, end.why)}
+}
+
+func deleteNow(o *events.Object) controllers.Intent {
 	now := int64(0)
 	i := controllers.Delete(o)
 	i.Options.GracePeriodSeconds = &now
-	return controllers.Do(i.Because("PodRemoved", "Removed pod %s: %s", key.Name, why)), nil
+	return i
 }
