@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/revision"
@@ -135,6 +136,9 @@ func (r *rollout) decide() (controllers.Result, error) {
 	if i, ok := r.numberRevision(); ok {
 		return controllers.Do(i...), nil
 	}
+	if to, ok := r.rollbackTo(); ok && !r.d.Spec.Paused {
+		return controllers.Do(r.rollback(to)), nil
+	}
 	var steps []controllers.Intent
 	switch {
 	case r.d.Spec.Paused || r.wasScaled():
@@ -153,7 +157,10 @@ func (r *rollout) decide() (controllers.Result, error) {
 	}
 	status, wait := r.rolloutStatus(steps)
 	result.RequeueAfter = wait
-	return r.progressed(result, status), nil
+	if result = r.progressed(result, status); r.refused(steps) != "" && result.Intents[0].Verb == controllers.VerbAppend {
+		result.Intents[0] = result.Intents[0].Because(createError, "%s", r.refused(steps))
+	}
+	return result, nil
 }
 
 // progressed adds the new status to a result if it differs.
@@ -197,7 +204,7 @@ func (r *rollout) newReplicaSet(replicas int32) controllers.Intent {
 	rs := &appsv1.ReplicaSet{
 		TypeMeta: metav1.TypeMeta{APIVersion: "apps/v1", Kind: "ReplicaSet"},
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: d.Namespace, Name: d.Name + "-" + hash, Labels: maps.Clone(template.Labels),
+			Namespace: d.Namespace, Name: replicaSetName(d.Name, hash), Labels: maps.Clone(template.Labels),
 			Annotations:     r.annotationsFor(nil, replicas, r.nextRevision()),
 			OwnerReferences: []metav1.OwnerReference{controllers.Deployment.Ref(d)},
 		},
@@ -220,6 +227,11 @@ func (r *rollout) scale(rs *replicaSet, replicas int32) controllers.Intent {
 		i = i.Because("ScalingReplicaSet", "Scaled down replica set %s from %d to %d", rs.Name, rs.replicas(), replicas)
 	}
 	return i
+}
+
+// replicaSetName leaves out what of a long name leaves no room for the hash.
+func replicaSetName(deployment, hash string) string {
+	return deployment[:min(len(deployment), validation.DNS1123SubdomainMaxLength-1-len(hash))] + "-" + hash
 }
 
 func with(m map[string]string, k, v string) map[string]string {

@@ -84,16 +84,32 @@ func (r *rollout) annotationsFor(have map[string]string, size int32, next int64)
 	if had := revisionOf(have); had < next {
 		out[revisionAnnotation] = strconv.FormatInt(next, 10)
 		if had > 0 {
-			history := strings.FieldsFunc(have[historyAnnotation], func(c rune) bool { return c == ',' })
-			if s := strconv.FormatInt(had, 10); !slices.Contains(history, s) {
-				out[historyAnnotation] = strings.Join(append(history, s), ",")
-			}
+			out[historyAnnotation] = withRevision(have[historyAnnotation], strconv.FormatInt(had, 10))
 		}
 	}
 	if size >= 0 {
 		out = r.sizeAnnotations(out)
 	}
 	return out
+}
+
+// longestHistory bounds the annotation, in characters.
+const longestHistory = 2000
+
+// withRevision adds a revision to those that a replica set had, and leaves out the
+// oldest where the list becomes too long.
+func withRevision(history, revision string) string {
+	if history == "" {
+		return revision
+	}
+	for len(history)+1+len(revision) > longestHistory {
+		_, rest, more := strings.Cut(history, ",")
+		if !more {
+			return revision
+		}
+		history = rest
+	}
+	return history + "," + revision
 }
 
 // sizeAnnotations record the size that a replica set's replicas are a part of.

@@ -38,18 +38,19 @@ func (r *rollout) scaleAll() []controllers.Intent {
 			active = append(active, rs)
 		}
 	}
-	replicas := *r.d.Spec.Replicas
 	if len(active) <= 1 {
 		only := r.new
-		if len(active) == 1 {
+		switch {
+		case len(active) == 1:
 			only = active[0]
-		}
-		if only == nil {
+		case only == nil && len(r.old) > 0:
+			only = r.old[len(r.old)-1]
+		case only == nil:
 			return nil
 		}
-		return r.resize(only, replicas)
+		return r.resize(only, *r.d.Spec.Replicas)
 	}
-	if r.new != nil && r.new.replicas() == replicas && r.new.Status.AvailableReplicas == replicas && !r.d.Spec.Paused {
+	if r.saturated() {
 		var steps []controllers.Intent
 		for _, rs := range r.old {
 			if rs.replicas() > 0 {
@@ -62,6 +63,16 @@ func (r *rollout) scaleAll() []controllers.Intent {
 		return nil
 	}
 	return r.share(active)
+}
+
+// saturated: the new replica set has all pods, and they serve.
+func (r *rollout) saturated() bool {
+	if r.new == nil {
+		return false
+	}
+	n := *r.d.Spec.Replicas
+	desired, ok := number(r.new.Annotations, desiredAnnotation)
+	return ok && desired == n && r.new.replicas() == n && r.new.Status.AvailableReplicas == n
 }
 
 // resize is scale unless nothing changes.
@@ -93,13 +104,11 @@ func (r *rollout) share(active []*replicaSet) []controllers.Intent {
 	left := add
 	for i, rs := range active {
 		part := int32(0)
-		if add != 0 {
-			part = proportion(rs, allowed, *r.d.Spec.Replicas)
-			if add > 0 {
-				part = max(0, min(part, left))
-			} else {
-				part = min(0, max(part, left))
-			}
+		switch {
+		case left > 0 && add > 0:
+			part = min(r.proportion(rs, allowed), left)
+		case left < 0 && add < 0:
+			part = max(r.proportion(rs, allowed), left)
 		}
 		sizes[i] = rs.replicas() + part
 		left -= part
@@ -115,13 +124,16 @@ func (r *rollout) share(active []*replicaSet) []controllers.Intent {
 }
 
 // proportion is by how much a replica set grows when the allowed size does.
-func proportion(rs *replicaSet, allowed, replicas int32) int32 {
-	if replicas == 0 {
+func (r *rollout) proportion(rs *replicaSet, allowed int32) int32 {
+	if *r.d.Spec.Replicas == 0 {
 		return -rs.replicas()
 	}
 	was, ok := number(rs.Annotations, maxAnnotation)
 	if !ok || was == 0 {
-		was = max(rs.Status.Replicas, 1)
+		was = r.d.Status.Replicas // the annotation was tampered with
+	}
+	if was == 0 {
+		return 0
 	}
 	return int32(math.Round(float64(rs.replicas())*float64(allowed)/float64(was))) - rs.replicas()
 }

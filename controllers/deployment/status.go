@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -21,16 +22,13 @@ func (r *rollout) status() appsv1.DeploymentStatus {
 		ObservedGeneration: d.Generation, CollisionCount: d.Status.CollisionCount,
 		Conditions: append([]appsv1.DeploymentCondition(nil), d.Status.Conditions...),
 	}
-	available, terminating := int32(0), int32(0)
+	available := int32(0)
 	for _, rs := range r.all {
 		s.Replicas += rs.Status.Replicas
 		s.ReadyReplicas += rs.Status.ReadyReplicas
 		available += rs.Status.AvailableReplicas
-		if t := rs.Status.TerminatingReplicas; t != nil {
-			terminating += *t
-		}
 	}
-	s.AvailableReplicas, s.TerminatingReplicas = available, &terminating
+	s.AvailableReplicas, s.TerminatingReplicas = available, r.terminating()
 	s.UnavailableReplicas = max(0, sum(r.all, (*replicaSet).replicas)-available)
 	if r.new != nil {
 		s.UpdatedReplicas = r.new.Status.Replicas
@@ -45,11 +43,30 @@ func (r *rollout) status() appsv1.DeploymentStatus {
 	return s
 }
 
-// setFailure shows why a replica set can't make its pods.
-func (r *rollout) setFailure(s *appsv1.DeploymentStatus) {
+// terminating is how many pods are about to go; nil while a replica set has yet to say.
+func (r *rollout) terminating() *int32 {
+	n := int32(0)
 	for _, rs := range r.all {
+		switch t := rs.Status.TerminatingReplicas; {
+		case t != nil:
+			n += *t
+		case rs.Status.ObservedGeneration != 0:
+			return nil
+		}
+	}
+	return &n
+}
+
+// setFailure shows why a replica set can't make or delete its pods, the new one
+// before others.
+func (r *rollout) setFailure(s *appsv1.DeploymentStatus) {
+	sets := r.old
+	if r.new != nil {
+		sets = append([]*replicaSet{r.new}, r.old...)
+	}
+	for _, rs := range sets {
 		for _, c := range rs.Status.Conditions {
-			if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && (rs == r.new || rs.replicas() > 0) {
+			if c.Type == appsv1.ReplicaSetReplicaFailure {
 				r.set(s, appsv1.DeploymentReplicaFailure, c.Status, c.Reason, c.Message)
 				return
 			}
@@ -72,12 +89,17 @@ func (r *rollout) rolloutStatus(steps []controllers.Intent) (s appsv1.Deployment
 	was := find(&r.d.Status, appsv1.DeploymentProgressing)
 	name := fmt.Sprintf("ReplicaSet %q", r.newName(steps))
 	switch {
+	case r.refused(steps) != "":
+		r.set(&s, appsv1.DeploymentProgressing, corev1.ConditionFalse, createError, r.refused(steps))
+		return s, 0
 	case r.new == nil && len(steps) > 0 && steps[0].Verb == controllers.VerbCreate:
 		r.set(&s, appsv1.DeploymentProgressing, corev1.ConditionTrue, "NewReplicaSetCreated", fmt.Sprintf("Created new replica set %q", r.newName(steps)))
 	case r.new == nil:
 		r.touch(&s, "ReplicaSetUpdated", fmt.Sprintf("Deployment %q is progressing.", r.d.Name))
 	case r.complete(s) && len(steps) == 0:
 		r.set(&s, appsv1.DeploymentProgressing, corev1.ConditionTrue, "NewReplicaSetAvailable", name+" has successfully progressed.")
+	case was != nil && was.Reason == createError:
+		r.set(&s, appsv1.DeploymentProgressing, corev1.ConditionTrue, "NewReplicaSetCreated", fmt.Sprintf("Created new replica set %q", r.new.Name))
 	case was == nil:
 		r.set(&s, appsv1.DeploymentProgressing, corev1.ConditionTrue, "FoundNewReplicaSet", fmt.Sprintf("Found new replica set %q", r.new.Name))
 	case was.Reason == "NewReplicaSetAvailable" && s.Replicas == s.UpdatedReplicas:
@@ -98,6 +120,20 @@ func (r *rollout) rolloutStatus(steps []controllers.Intent) (s appsv1.Deployment
 		wait = max(0, p.LastUpdateTime.Add(time.Duration(*r.d.Spec.ProgressDeadlineSeconds)*time.Second).Sub(controllers.Now(r.ctx)))
 	}
 	return s, wait
+}
+
+// createError is the reason of Progressing while the new replica set is refused.
+const createError = "ReplicaSetCreateError"
+
+// refused says why the API didn't take the new replica set that is now tried again,
+// "" if it did.
+func (r *rollout) refused(steps []controllers.Intent) string {
+	var refusal *controllers.APIError
+	if r.new != nil || len(steps) == 0 || steps[0].Verb != controllers.VerbCreate || !errors.As(controllers.Failure(r.ctx), &refusal) ||
+		refusal.Verb != controllers.VerbCreate || refusal.HasCause(corev1.NamespaceTerminatingCause) {
+		return ""
+	}
+	return fmt.Sprintf("Failed to create new replica set %q: %s", r.newName(steps), refusal.Status.Message)
 }
 
 func (r *rollout) newName(steps []controllers.Intent) string {
