@@ -2,13 +2,10 @@ package namespace
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/reckon-project/reckon/controllers"
@@ -16,8 +13,11 @@ import (
 	"github.com/reckon-project/reckon/projections"
 )
 
-// burst bounds the deletes of one reconcile.
-const burst = 500
+// burst bounds the deletes of one reconcile, quiet their frequency.
+const (
+	burst = 2000
+	quiet = 100 * time.Millisecond
+)
 
 // New makes the controller. volatile (nil: there are none) has the Leases and
 // Events that outside programs keep in namespaces.
@@ -25,57 +25,47 @@ func New(volatile *projections.Projection) *controllers.Controller {
 	e := emptier{volatile}
 	return controllers.New("namespace-controller").
 		For("", "namespaces").
-		Watches("*", "*", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
-			k := controllers.KeyOf(c)
-			if k.Namespace == "" {
-				return
-			}
-			ns := controllers.Namespace.Key("", k.Namespace)
-			if o := s.Get(ns); o.Exists() && o.Meta().GetDeletionTimestamp() != nil {
-				add(ns)
-			}
-		}).
+		Watches("*", "*", left).
+		Watches(apiServices.Group, apiServices.Resource, answers).
 		Writes(events.Progressed).
 		Reconcile(e.reconcile)
 }
 
-// contents is what a namespace still holds.
-type contents struct {
-	present    []*events.Object // not deleted yet
-	resources  map[string]int   // what is there, by resource
-	finalizers map[string]int   // what holds it, by finalizer
+// left maps what left a namespace that is being deleted, and what came into it or
+// got or lost a finalizer there, to the namespace. Other changes of what is being
+// deleted already change nothing.
+func left(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
+	k := controllers.KeyOf(c)
+	if k.Namespace == "" {
+		return
+	}
+	if c.Old.Exists() && c.New.Exists() && c.New.Meta().GetDeletionTimestamp() != nil &&
+		c.Old.Meta().GetDeletionTimestamp() != nil && len(c.Old.Meta().GetFinalizers()) == len(c.New.Meta().GetFinalizers()) {
+		return
+	}
+	ns := controllers.Namespace.Key("", k.Namespace)
+	if o := s.Get(ns); o.Exists() && o.Meta().GetDeletionTimestamp() != nil {
+		add(ns)
+	}
 }
 
 type emptier struct{ volatile *projections.Projection }
-
-// fleeting gives deletes for what is left in the VOLATILE stream.
-func (e emptier) fleeting(namespace string) []controllers.Intent {
-	if e.volatile == nil {
-		return nil
-	}
-	var intents []controllers.Intent
-	s := e.volatile.Snapshot()
-	for group, resource := range s.Resources() {
-		for o := range s.List(group, resource, namespace) {
-			intents = append(intents, controllers.Delete(o))
-		}
-	}
-	return intents[:min(len(intents), burst)]
-}
 
 func (e emptier) reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
 	o := s.Get(key)
 	if !o.Exists() || o.Meta().GetDeletionTimestamp() == nil {
 		return controllers.Result{}, nil
 	}
-	ns := o.Value.(*corev1.Namespace)
-	if !slices.Contains(ns.Spec.Finalizers, corev1.FinalizerKubernetes) {
+	ns, ok := o.Value.(*corev1.Namespace)
+	if !ok || !slices.Contains(ns.Spec.Finalizers, corev1.FinalizerKubernetes) {
 		return controllers.Result{}, nil
 	}
 	c := look(s, key.Name)
-	if len(c.resources) == 0 {
-		if left := e.fleeting(key.Name); len(left) > 0 {
-			return controllers.Result{Intents: left, RequeueAfter: 100 * time.Millisecond}, nil
+	c.unanswered = unanswered(s)
+	c.failure = controllers.Failure(ctx)
+	if len(c.resources) == 0 && len(c.unanswered) == 0 {
+		if fleeting := e.fleeting(key.Name); len(fleeting) > 0 {
+			return controllers.Result{Intents: fleeting, RequeueAfter: quiet}, nil
 		}
 		done := ns.DeepCopy()
 		done.Spec.Finalizers = slices.DeleteFunc(done.Spec.Finalizers, func(f corev1.FinalizerName) bool { return f == corev1.FinalizerKubernetes })
@@ -83,85 +73,37 @@ func (e emptier) reconcile(ctx context.Context, s *projections.Snapshot, key eve
 		finalize.Subresource = "finalize"
 		return controllers.Do(finalize), nil
 	}
-	var result controllers.Result
-	if status := newStatus(ns, c, controllers.Now(ctx)); !apiequality.Semantic.DeepEqual(&ns.Status, &status) {
+	result := controllers.Result{Quiet: quiet}
+	status := newStatus(ns, c, controllers.Now(ctx))
+	if differs(&ns.Status, &status, len(c.present) > 0) {
 		changed := *ns
 		changed.Status = status
 		result.Intents = append(result.Intents, controllers.Progressed(o, &changed))
 	}
-	background := metav1.DeletePropagationBackground
-	for _, object := range c.present[:min(len(c.present), burst)] {
-		i := controllers.Delete(object)
-		i.Options.PropagationPolicy = &background
-		result.Intents = append(result.Intents, i)
-	}
-	result.Quiet = 100 * time.Millisecond
+	result.Intents = append(result.Intents, deletes(c)...)
 	return result, nil
 }
 
-// look finds what is in a namespace.
-func look(s *projections.Snapshot, namespace string) contents {
-	c := contents{resources: map[string]int{}, finalizers: map[string]int{}}
-	for group, resource := range s.Resources() {
-		name := resource + "."
-		if group != "" {
-			name += group
+// deletes are those of what isn't deleted yet; what could not be deleted the last
+// time comes last.
+func deletes(c contents) []controllers.Intent {
+	present := slices.Clone(c.present[:min(len(c.present), burst)])
+	stubborn := failedAt(c.failure)
+	slices.SortStableFunc(present, func(a, b *events.Object) int {
+		switch is, was := stubborn == "delete "+a.Key.String(), stubborn == "delete "+b.Key.String(); {
+		case is == was:
+			return 0
+		case is:
+			return 1
 		}
-		for o := range s.List(group, resource, namespace) {
-			if o.Key.Namespace == "" {
-				continue
-			}
-			c.resources[name]++
-			m := o.Meta()
-			for _, f := range m.GetFinalizers() {
-				c.finalizers[f]++
-			}
-			if m.GetDeletionTimestamp() == nil {
-				c.present = append(c.present, o)
-			}
-		}
+		return -1
+	})
+	background := metav1.DeletePropagationBackground
+	intents := make([]controllers.Intent, 0, len(present))
+	for _, object := range present {
+		i := controllers.Delete(object)
+		i.Options.PropagationPolicy = &background
+		intents = append(intents, i)
 	}
-	return c
-}
-
-// newStatus tells what holds the deletion up.
-func newStatus(ns *corev1.Namespace, c contents, now time.Time) corev1.NamespaceStatus {
-	status := *ns.Status.DeepCopy()
-	status.Phase = corev1.NamespaceTerminating
-	at := metav1.NewTime(now.Truncate(time.Second))
-	set := func(t corev1.NamespaceConditionType, holds bool, reason, message string) {
-		cond := corev1.NamespaceCondition{Type: t, Status: corev1.ConditionFalse, Reason: reason, Message: message, LastTransitionTime: at}
-		if holds {
-			cond.Status = corev1.ConditionTrue
-		}
-		for i := range status.Conditions {
-			if was := &status.Conditions[i]; was.Type == t {
-				if was.Status == cond.Status {
-					cond.LastTransitionTime = was.LastTransitionTime
-				}
-				*was = cond
-				return
-			}
-		}
-		status.Conditions = append(status.Conditions, cond)
-	}
-	set(corev1.NamespaceDeletionDiscoveryFailure, false, "ResourcesDiscovered", "All resources successfully discovered")
-	set(corev1.NamespaceDeletionGVParsingFailure, false, "ParsedGroupVersions", "All legacy kube types successfully parsed")
-	set(corev1.NamespaceDeletionContentFailure, false, "ContentDeleted", "All content successfully deleted, may be waiting on finalization")
-	set(corev1.NamespaceContentRemaining, true, "SomeResourcesRemain", "Some resources are remaining: "+counted(c.resources, "%s has %d resource instances"))
-	if len(c.finalizers) > 0 {
-		set(corev1.NamespaceFinalizersRemaining, true, "SomeFinalizersRemain", "Some content in the namespace has finalizers remaining: "+counted(c.finalizers, "%s in %d resource instances"))
-	} else {
-		set(corev1.NamespaceFinalizersRemaining, false, "ContentHasNoFinalizers", "All content-preserving finalizers finished")
-	}
-	return status
-}
-
-func counted(n map[string]int, format string) string {
-	var parts []string
-	for k, v := range n {
-		parts = append(parts, fmt.Sprintf(format, k, v))
-	}
-	slices.Sort(parts)
-	return strings.Join(parts, ", ")
+	return intents
 }
