@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reckon-project/reckon/events"
@@ -37,10 +38,19 @@ type watch struct {
 // kube-system ("replicaset-controller").
 func New(name string) *Controller { return &Controller{name: name, account: name, workers: 8} }
 
-// As sets the service account that the controller acts as; default: its name.
+// As sets the service account that the controller acts as, in kube-system or
+// "<namespace>:<name>"; default: its name.
 func (c *Controller) As(account string) *Controller {
 	c.account = account
 	return c
+}
+
+// user is the service account's name as the API knows it.
+func (c *Controller) user() string {
+	if strings.Contains(c.account, ":") {
+		return "system:serviceaccount:" + c.account
+	}
+	return "system:serviceaccount:kube-system:" + c.account
 }
 
 // Name is the name given to New.
@@ -62,6 +72,13 @@ func (c *Controller) Owns(group, resource string, owner Kind) *Controller {
 func (c *Controller) Watches(group, resource string, m Mapper) *Controller {
 	c.watches = append(c.watches, watch{group, resource, m})
 	return c
+}
+
+// Reads says that Reconcile reads a resource without being called for its
+// changes. A program of its own has in its snapshots what its controllers
+// declare to watch, own or read, and nothing else.
+func (c *Controller) Reads(group, resource string) *Controller {
+	return c.Watches(group, resource, func(*projections.Snapshot, projections.Change, func(events.Key)) {})
 }
 
 // Source is what a controller learns from outside the log. It runs while this

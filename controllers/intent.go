@@ -111,6 +111,19 @@ func Progressed(old *events.Object, obj runtime.Object) Intent {
 	return Append(events.Progressed, old, obj)
 }
 
+// Reported is a fact about the status of an object: the report of a custom
+// controller, which takes no decisions but through the API. It says what
+// differs between old and obj, which must be in status. Declare events.Reported
+// with [Controller.Writes].
+func Reported(old *events.Object, obj runtime.Object) Intent {
+	i := Append(events.Reported, old, obj)
+	i.Expect, i.IfVersion = 0, 0
+	if i.err == nil && i.ContentType != events.ContentPatch {
+		i.err = fmt.Errorf("%w: report on %s: a patch of its status can't say it", events.ErrInvalid, old.Key)
+	}
+	return i
+}
+
 func apiVersion(o *events.Object) string {
 	v, _ := o.Value.GetObjectKind().GroupVersionKind().ToAPIVersionAndKind()
 	return v

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
@@ -25,6 +27,20 @@ type Options struct {
 	InFlight   int              // intents under way at once; 0: 128
 	Logger     *slog.Logger     // nil: slog.Default
 	Observe    func(Observation)
+
+	// Metrics, if there are any, count what controllers do.
+	Metrics *Metrics
+	// Reporter is who reports facts; "" is Component.
+	Reporter string
+	// Reach is told which position the projection is waited for, where it doesn't
+	// get there by itself: it folds a part of the log (package bus/client). nil: it does.
+	Reach func(sequence uint64)
+	// StopTimeout is how long reconciles under way may go on, under the leadership,
+	// when Run's context ends. 0: they end at once.
+	StopTimeout time.Duration
+	// DryRun, if set, is told the intents that would be carried out. None is, no
+	// leadership is taken, and one that leads isn't disturbed.
+	DryRun io.Writer
 }
 
 // Observation tells of one reconcile, for metrics.
@@ -43,6 +59,9 @@ func Run(ctx context.Context, o Options, cs ...*Controller) error {
 	if o.Component == "" {
 		o.Component = "controllers"
 	}
+	if o.Reporter == "" {
+		o.Reporter = o.Component
+	}
 	if o.Clock == nil {
 		o.Clock = time.Now
 	}
@@ -53,7 +72,7 @@ func Run(ctx context.Context, o Options, cs ...*Controller) error {
 		o.Logger = slog.Default()
 	}
 	for ctx.Err() == nil {
-		lead, err := o.Bus.Lead(ctx, o.Component, o.Holder)
+		lead, err := o.lead(ctx)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil
@@ -64,13 +83,40 @@ func Run(ctx context.Context, o Options, cs ...*Controller) error {
 			}
 			continue
 		}
-		err = runTerm(lead, o, cs)
+		err = runTerm(ctx, lead, o, cs)
 		lead.Release()
-		if err != nil && lead.Context.Err() == nil {
+		if err != nil && lead.Context.Err() == nil && ctx.Err() == nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lead waits for the leadership. One that is to stop gently outlives ctx.
+func (o Options) lead(ctx context.Context) (bus.Leadership, error) {
+	if o.DryRun != nil {
+		return bus.Leadership{Component: o.Component, Epoch: 1, Context: ctx, Release: func() {}}, nil
+	}
+	if o.StopTimeout == 0 {
+		return o.Bus.Lead(ctx, o.Component, o.Holder)
+	}
+	held, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, end)
+	lead, err := o.Bus.Lead(held, o.Component, o.Holder)
+	if !stop() && err == nil { // it ends with held
+		lead.Release()
+		err = ctx.Err()
+	}
+	if err != nil {
+		end()
+		return lead, err
+	}
+	release := lead.Release
+	lead.Release = func() {
+		release()
+		end()
+	}
+	return lead, nil
 }
 
 // pause waits; it reports false when ctx ended first.
@@ -88,11 +134,14 @@ func pause(ctx context.Context, d time.Duration) bool {
 // term is the time of one leadership.
 type term struct {
 	Options
-	epoch   uint64
-	queues  []*queue
-	slots   chan struct{} // one per intent under way
-	mappers map[resource][]target
-	all     []target // of watches of every resource
+	epoch    uint64
+	stopping context.Context // ended: no reconcile begins any more
+	facts    atomic.Uint64   // reported so far
+	printed  sync.Map        // DryRun: by key, what was told last
+	queues   []*queue
+	slots    chan struct{} // one per intent under way
+	mappers  map[resource][]target
+	all      []target // of watches of every resource
 }
 
 type resource struct{ group, name string }
@@ -102,16 +151,25 @@ type target struct {
 	mapper Mapper
 }
 
-func runTerm(lead bus.Leadership, o Options, cs []*Controller) error {
+func runTerm(stop context.Context, lead bus.Leadership, o Options, cs []*Controller) error {
 	ctx, cancel := context.WithCancel(lead.Context)
 	defer cancel()
-	if err := o.Projection.WaitFor(ctx, lead.Epoch); err != nil {
+	stopping, halt := context.WithCancel(ctx)
+	defer halt()
+	defer context.AfterFunc(stop, halt)()
+	t := &term{
+		Options: o, epoch: lead.Epoch, stopping: stopping,
+		slots: make(chan struct{}, o.InFlight), mappers: map[resource][]target{},
+	}
+	if err := t.waitFor(stopping, lead.Epoch); err != nil {
 		return fmt.Errorf("fold the leadership of %s: %w", o.Component, err)
 	}
-	t := &term{Options: o, epoch: lead.Epoch, slots: make(chan struct{}, o.InFlight), mappers: map[resource][]target{}}
+	o.Metrics.lead(true)
+	defer o.Metrics.lead(false)
 	var workers sync.WaitGroup
 	for _, c := range cs {
 		q := newQueue(c, o.Clock)
+		o.Metrics.follow(q)
 		t.queues = append(t.queues, q)
 		for _, w := range c.watches {
 			if w.resource == "*" {
@@ -126,19 +184,33 @@ func runTerm(lead bus.Leadership, o Options, cs []*Controller) error {
 			rt = o.Intake(c.account)
 		}
 		for _, source := range c.sources {
-			workers.Go(func() { t.learn(ctx, q, source) })
+			workers.Go(func() { t.learn(stopping, q, source) })
 		}
 		for range c.workers {
 			workers.Go(func() { t.work(ctx, q, rt) })
 		}
 	}
-	err := t.dispatch(ctx)
-	cancel()
+	err := t.dispatch(stopping)
+	halt()
+	if stop.Err() != nil && o.StopTimeout > 0 {
+		late := time.AfterFunc(o.StopTimeout, cancel)
+		defer late.Stop()
+	} else {
+		cancel()
+	}
 	for _, q := range t.queues {
 		q.shutDown()
 	}
 	workers.Wait()
 	return err
+}
+
+// waitFor returns when the projection is at a position.
+func (t *term) waitFor(ctx context.Context, position uint64) error {
+	if t.Reach != nil && t.Projection.Snapshot().Position() < position {
+		t.Reach(position)
+	}
+	return t.Projection.WaitFor(ctx, position)
 }
 
 // dispatch maps changes to keys until ctx ends or the projection stops.

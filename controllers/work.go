@@ -31,7 +31,7 @@ func (t *term) work(ctx context.Context, q *queue, rt http.RoundTripper) {
 
 // handle is one reconcile and what follows from it.
 func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k events.Key) {
-	if ctx.Err() != nil {
+	if t.stopping.Err() != nil {
 		return
 	}
 	state, wait := q.begin(k)
@@ -42,7 +42,9 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 	began := t.Clock()
 	result, err := t.decide(WithCall(ctx, began, state.failure), q.controller, k)
 	decided := t.Clock()
-	if err == nil && len(result.Intents) > 0 {
+	if t.DryRun != nil {
+		t.print(q.controller, k, result.Intents)
+	} else if err == nil && len(result.Intents) > 0 {
 		cause := state.because.under(t.Projection.Snapshot().Get(k))
 		env := envelope{
 			manager: q.controller.name, cause: cause, traceparent: t.traceOf(ctx, state.because.traceparent, cause),
@@ -50,13 +52,16 @@ func (t *term) handle(ctx context.Context, q *queue, rt http.RoundTripper, k eve
 		}
 		err = t.carryOut(ctx, q.controller, rt, result.Intents, env)
 	}
-	if t.Observe != nil {
-		t.Observe(Observation{q.controller.name, k, decided.Sub(began), t.Clock().Sub(decided), len(result.Intents), err})
+	if t.Observe != nil || t.Metrics != nil {
+		o := Observation{q.controller.name, k, decided.Sub(began), t.Clock().Sub(decided), len(result.Intents), err}
+		t.Metrics.observe(o)
+		if t.Observe != nil {
+			t.Observe(o)
+		}
 	}
 	switch {
 	case ctx.Err() != nil:
-	case errors.Is(err, events.ErrConflict) || errors.Is(err, events.ErrExists) ||
-		errors.Is(err, events.ErrVoid) || errors.Is(err, events.ErrNotFound):
+	case overtaken(err):
 		// Somebody else was first. What he did is folded: look again, with backoff
 		// in case of a cause that looking again doesn't change.
 		q.end(k, state.because, 0, state.failure, atOnce)
@@ -151,11 +156,13 @@ func (t *term) carryOut(ctx context.Context, c *Controller, rt http.RoundTripper
 		}
 		wg.Go(func() {
 			defer func() { <-t.slots }()
-			done(t.carryOutOne(ctx, c, rt, i, env))
+			seq, err := t.carryOutOne(ctx, c, rt, i, env)
+			t.Metrics.intent(c.name, i, err)
+			done(seq, err)
 		})
 	}
 	wg.Wait()
-	if err := t.Projection.WaitFor(ctx, last); err != nil {
+	if err := t.waitFor(ctx, last); err != nil {
 		return err
 	}
 	return first
@@ -213,48 +220,60 @@ func (t *term) waitGone(ctx context.Context, uid string) error {
 		if o := s.ByUID(uid); !o.Exists() || o.Meta().GetDeletionTimestamp() != nil {
 			return nil
 		}
-		if err := t.Projection.WaitFor(ctx, s.Position()+1); err != nil {
+		if err := t.waitFor(ctx, s.Position()+1); err != nil {
 			return fmt.Errorf("wait for uid %s to go: %w: %w", uid, events.ErrUnavailable, err)
 		}
 	}
 }
 
-// append appends a decision of the controller's own.
+// append appends a decision or a fact of the controller's own.
 func (t *term) append(ctx context.Context, c *Controller, i Intent, env envelope) (uint64, error) {
 	cause := i.Cause
 	if cause == nil {
 		cause = env.cause
 	}
-	e := &events.Event{
+	entry := bus.Entry{Event: &events.Event{
 		Prefix: events.PrefixDecision, Key: i.Key,
 		ID: bus.NewID(), Source: t.Component, Type: i.Type, Time: t.Clock(),
-		Traceparent: env.traceparent, Actor: "system:serviceaccount:kube-system:" + c.account,
+		Traceparent: env.traceparent, Actor: c.user(),
 		Cause: cause, Reason: i.Reason, Note: i.Note,
 		IfVersion: i.IfVersion, Epoch: t.epoch, Component: t.Component,
 		ContentType: i.ContentType, Data: i.Data,
+	}}
+	if i.Type == events.Reported {
+		t.asFact(entry.Event, i)
+	} else {
+		expect := i.Expect
+		if expect < t.Projection.Snapshot().First() {
+			expect = 0 // the log is trimmed behind it
+		}
+		entry.Expect = bus.Expect(expect)
 	}
-	expect := i.Expect
-	if expect < t.Projection.Snapshot().First() {
-		expect = 0 // the log is trimmed behind it
-	}
-	seq, err := t.Bus.Log().Append(ctx, bus.Entry{Event: e, Expect: bus.Expect(expect)})
+	seq, err := t.Bus.Log().Append(ctx, entry)
 	if errors.Is(err, events.ErrConflict) {
 		return t.lastOn(ctx, i.Key), err
 	}
 	if err != nil {
-		return 0, fmt.Errorf("append %s to %s: %w", i.Type, i.Key, err)
+		return seq, fmt.Errorf("append %s to %s: %w", i.Type, i.Key, err)
 	}
-	if err := t.Projection.WaitFor(ctx, seq); err != nil {
+	if err := t.waitFor(ctx, seq); err != nil {
 		return seq, err
 	}
 	return seq, t.voided(i, seq)
+}
+
+// asFact makes a report of an event. The leadership is the incarnation that its
+// counter has: a later one is above all of an earlier one.
+func (t *term) asFact(e *events.Event, i Intent) {
+	e.Prefix, e.Reporter, e.UID = events.PrefixFact, t.Reporter, i.UID
+	e.Counter = events.Counter{Incarnation: t.epoch, N: t.facts.Add(1)}
 }
 
 // voided reports that the fold didn't take the event at seq in: the object
 // moved on before it. Its version tells unless something came after it.
 func (t *term) voided(i Intent, seq uint64) error {
 	o := t.Projection.Snapshot().Get(i.Key)
-	if o.Exists() && o.Version < seq && o.Decision == seq {
+	if o.Exists() && o.Version < seq && (o.Decision == seq || i.Type == events.Reported) {
 		return fmt.Errorf("append %s to %s: %w: the object had changed", i.Type, i.Key, events.ErrVoid)
 	}
 	return nil
