@@ -112,7 +112,7 @@ func reference(o *events.Object) corev1.ObjectReference {
 // teller names the component behind an event, and its node.
 func teller(e *events.Event) (component, host string) {
 	source := e.Source
-	if account, ok := strings.CutPrefix(e.Actor, controllerAccounts); ok && source == "gateway" {
+	if account, ok := strings.CutPrefix(e.Actor, controllerAccounts); ok && (source == "gateway" || source == "controllers") {
 		source = account
 	}
 	component, host, _ = strings.Cut(source, "/")
