@@ -26,6 +26,7 @@ type follower struct {
 	from    uint64
 	end     uint64 // 0: goes on for ever
 	filters []string
+	compact *compactor
 
 	mu       sync.Mutex
 	buffer   []*events.Event
@@ -43,7 +44,7 @@ func (f *follower) run(ctx context.Context) iter.Seq2[[]*events.Event, error] {
 			return
 		}
 		f.filled, f.drained = make(chan struct{}, 1), make(chan struct{}, 1)
-		f.last = f.from - 1
+		f.last, f.compact = f.from-1, newCompactor()
 		ctx, cancel := context.WithCancel(ctx)
 		defer cancel()
 		gctx, done := l.c.guardAPI(ctx, l.stream)
@@ -122,6 +123,7 @@ func (f *follower) take(ctx context.Context, m jetstream.Msg) {
 		if err != nil {
 			f.err = err
 		} else {
+			f.compact.compact(e)
 			f.buffer = append(f.buffer, e)
 		}
 	}

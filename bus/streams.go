@@ -20,8 +20,12 @@ const (
 )
 
 const (
-	tombstoneTTL    = 10 * time.Minute // how long a deletion stays to be seen
-	duplicateWindow = 2 * time.Second  // correctness doesn't rest on it
+	tombstoneTTL = 10 * time.Minute // how long a deletion stays to be seen
+	// unlimited is a limit that isn't one. JetStream keeps whole blocks in memory for
+	// ten seconds after each message that it looked up, of 4 MiB where there is a
+	// limit and of 8 MiB where there is none.
+	unlimited       = 1 << 40
+	duplicateWindow = 2 * time.Second // correctness doesn't rest on it
 )
 
 // CreateStreams makes the streams that are missing and brings the settings of
@@ -36,7 +40,7 @@ func CreateStreams(ctx context.Context, js jetstream.JetStream, replicas int) er
 		{
 			Name: StreamLog, Description: "decisions and facts: the truth",
 			Subjects: []string{"log.>", "fact.>"}, Storage: jetstream.FileStorage,
-			DenyDelete: true, AllowAtomicPublish: true,
+			DenyDelete: true, AllowAtomicPublish: true, MaxMsgsPerSubject: unlimited,
 		},
 		{
 			Name: StreamVolatile, Description: "Leases and Events of outside programs",

@@ -44,10 +44,6 @@ func (c Checkpoints) positions(ctx context.Context) ([]uint64, error) {
 	return checkpointPositions(ctx, c.Blobs)
 }
 
-func (c Checkpoints) read(ctx context.Context, position uint64) (*Snapshot, error) {
-	return ReadCheckpoint(ctx, position, c.Blobs)
-}
-
 // startCheckpoints writes checkpoints while the fold goes on, and one after it
 // ended with ctx; the channel is closed when that is done. A checkpoint that
 // can't be written is logged and tried again: the log has everything.

@@ -51,15 +51,20 @@ func (p *Projection) At(ctx context.Context, position uint64) (*Snapshot, error)
 		}
 		s.apply(e)
 		if s.position == position-pastStep {
-			p.past.add(&Snapshot{s.freeze()}, p.now())
+			p.keepPast(&Snapshot{s.freeze()})
 		}
 		if slices.Contains(damaged, s.position) {
 			p.rewrite(ctx, &Snapshot{s.freeze()})
 		}
 	}
 	out := &Snapshot{s.freeze()}
-	p.past.add(out, p.now())
+	p.keepPast(out)
 	return out, nil
+}
+
+func (p *Projection) keepPast(s *Snapshot) {
+	p.past.add(s, p.now())
+	p.expireLater()
 }
 
 // nearby is the newest snapshot in memory that is not after position, or nil.
@@ -105,7 +110,7 @@ func (p *Projection) base(ctx context.Context, position uint64) (base *Snapshot,
 			}
 			continue
 		}
-		p.past.add(s, p.now())
+		p.keepPast(s)
 		return s, damaged, nil
 	}
 	switch {

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	pastKept = 6               // past snapshots in memory at most
-	pastFor  = 5 * time.Minute // since they were last used
+	pastKept = 3           // past snapshots in memory at most
+	pastFor  = time.Minute // since they were last used
 )
 
 // past holds the past snapshots used last, and lets one caller at a time fold
@@ -69,11 +69,12 @@ func (c *past) add(s *Snapshot, now time.Time) {
 	c.kept = append(c.kept, used{s, now})
 }
 
-// expire drops what wasn't used for a while.
-func (c *past) expire(now time.Time) {
+// expire drops what wasn't used for a while, and says how many are left.
+func (c *past) expire(now time.Time) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.drop(now)
+	return len(c.kept)
 }
 
 func (c *past) drop(now time.Time) {

@@ -27,6 +27,7 @@ type Projection struct {
 	current     atomic.Pointer[Snapshot]
 	past        past
 	retained    retained
+	expirer     expirer
 	tidying     sync.Mutex // held while checkpoints are removed, or relied on to stay
 
 	state    *state // the folding goroutine's own, as the next
@@ -48,7 +49,7 @@ const forgetEvery = 4096
 type Option func(*Projection)
 
 // Buffer sets how many changes are kept in memory for readers of Changes
-// (default 16,384); what is older is folded again from the log.
+// (default 8,192); what is older is folded again from the log.
 func Buffer(n int) Option { return func(p *Projection) { p.buffer = n } }
 
 // Logger sets where a projection tells what a person should know (default slog.Default).
@@ -68,7 +69,7 @@ func WithCheckpoints(c Checkpoints) Option { return func(p *Projection) { p.chec
 // New makes a projection of log that is empty until Run folds it.
 func New(log bus.Log, options ...Option) *Projection {
 	p := &Projection{
-		log: log, logger: slog.Default(), buffer: 1 << 14,
+		log: log, logger: slog.Default(), buffer: 1 << 13,
 		now:   time.Now, //nolint:forbidigo // only for how long earlier states stay in memory
 		state: newState(), advanced: make(chan struct{}), past: newPast(),
 	}
@@ -169,7 +170,7 @@ func (p *Projection) fold(batch []*events.Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changes = append(p.changes, changes...)
-	if len(p.changes) > p.buffer+p.buffer/4 { // each holds its event's message
+	if len(p.changes) > p.buffer+p.buffer/4 {
 		drop := len(p.changes) - p.buffer
 		p.from = p.changes[drop-1].Event.Sequence
 		p.changes = append(make([]Change, 0, p.buffer+p.buffer/4+512), p.changes[drop:]...)

@@ -22,7 +22,10 @@ type retention struct {
 
 // Retain keeps a snapshot for Retained at least for a duration, but for at
 // most 256 of them: then the one that would expire first goes.
-func (p *Projection) Retain(s *Snapshot, d time.Duration) { p.retained.add(s, p.now(), d) }
+func (p *Projection) Retain(s *Snapshot, d time.Duration) {
+	p.retained.add(s, p.now(), d)
+	p.expireLater()
+}
 
 // Retained is the retained snapshot of exactly a position, or nil; At makes it
 // again if the log reaches back to it.
@@ -61,11 +64,12 @@ func (r *retained) get(position uint64, now time.Time) *Snapshot {
 	return have.snapshot
 }
 
-// expire drops what is due.
-func (r *retained) expire(now time.Time) {
+// expire drops what is due, and says how many are left.
+func (r *retained) expire(now time.Time) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drop(now)
+	return len(r.m)
 }
 
 func (r *retained) drop(now time.Time) {

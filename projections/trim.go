@@ -65,7 +65,7 @@ func (p *Projection) cut(ctx context.Context, position uint64, source, how strin
 		return first, fmt.Errorf("trim below %d: only one checkpoint would remain, two are needed: %w", before, events.ErrUnavailable)
 	}
 	for _, base := range stored[i : i+2] {
-		if _, err := p.checkpoints.read(ctx, base); err != nil {
+		if _, err := readCheckpoint(ctx, base, p.checkpoints.Blobs, p.Snapshot()); err != nil {
 			return first, fmt.Errorf("trim below %d: %w: %w", before, events.ErrUnavailable, err)
 		}
 	}

@@ -58,18 +58,27 @@ func feedValues(t *testing.T, b bus.Bus) {
 	}
 }
 
-func blobs(t *testing.T, b bus.Bus) {
+func blobs(t *testing.T, b bus.Bus) { Blobs(t, b.Blobs()) }
+
+// Blobs is the suite of a blob store that holds none yet.
+func Blobs(t *testing.T, b bus.Blobs) {
 	ctx := contextFor(t)
-	if _, err := b.Blobs().Get(ctx, "none"); !errors.Is(err, events.ErrNotFound) {
+	if _, err := b.Get(ctx, "none"); !errors.Is(err, events.ErrNotFound) {
 		t.Errorf("get of no blob: %v", err)
+	}
+	if names, err := b.List(ctx, ""); err != nil || len(names) > 0 {
+		t.Errorf("a new store holds %v (%v)", names, err)
+	}
+	if err := b.Put(ctx, "checkpoint/1", strings.NewReader("to be replaced")); err != nil {
+		t.Fatal(err)
 	}
 	big := strings.Repeat("reckon ", 100_000)
 	for name, text := range map[string]string{"checkpoint/2": big, "checkpoint/1": "one", "other": "x"} {
-		if err := b.Blobs().Put(ctx, name, strings.NewReader(text)); err != nil {
+		if err := b.Put(ctx, name, strings.NewReader(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	r, err := b.Blobs().Get(ctx, "checkpoint/2")
+	r, err := b.Get(ctx, "checkpoint/2")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,16 +87,16 @@ func blobs(t *testing.T, b bus.Bus) {
 		t.Errorf("got %d bytes (%v), want %d", len(text), err, len(big))
 	}
 	r.Close()
-	names, err := b.Blobs().List(ctx, "checkpoint/")
+	names, err := b.List(ctx, "checkpoint/")
 	if err != nil || !slices.Equal(names, []string{"checkpoint/1", "checkpoint/2"}) {
 		t.Errorf("list gives %v (%v)", names, err)
 	}
 	for range 2 {
-		if err := b.Blobs().Delete(ctx, "checkpoint/1"); err != nil {
+		if err := b.Delete(ctx, "checkpoint/1"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	names, err = b.Blobs().List(ctx, "")
+	names, err = b.List(ctx, "")
 	if err != nil || !slices.Equal(names, []string{"checkpoint/2", "other"}) {
 		t.Errorf("after a deletion list gives %v (%v)", names, err)
 	}

@@ -16,5 +16,7 @@ func TestMain(m *testing.M) {
 	if options := os.Getenv(memberOptions); options != "" {
 		serveUntilKilled(options)
 	}
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"))
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("net/http.(*conn).closeWriteAndWait"),
+		// Of an upload to the object store that ended before it began to run: it never ends.
+		goleak.IgnoreAnyFunction("github.com/nats-io/nats.go/jetstream.(*jetStream).resetPendingAcksOnReconnect"))
 }

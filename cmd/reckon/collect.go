@@ -10,33 +10,53 @@ import (
 )
 
 const (
-	calmGarbage = 100       // percent of the live heap that may be garbage while little happens
-	busyGarbage = 256 << 20 // bytes that it may be more while much happens
-	busyCycle   = 5 * time.Second
-	restAfter   = 2 * busyCycle // without a cycle the garbage of a busy time goes
+	calmGarbage = 100 // percent of the live heap that may be garbage while little happens
+	busyGarbage = 400 // and while much does, if there is room
+
+	memoryTarget = 256 << 20 // bytes of the runtime's memory below which there is room
+	calmRoom     = 32 << 20  // bytes of garbage that there may be in any case
+	busyRoom     = 160 << 20
+
+	busyCycle = 5 * time.Second
+	restAfter = 2 * busyCycle // without a cycle the garbage goes
+	worthIt   = 24 << 20      // bytes of it, to collect for
 )
 
 // collectLessWhenBusy has the garbage collector run less often while the process
-// is busy: collecting is a sixth of what creating a pod costs. While it is not, it
-// keeps little more memory than it needs. Call it when what starting leaves behind is
-// done. A GOGC that the user set holds. The collector itself tells it of the end of
-// each cycle: it costs nothing in between.
+// is busy: collecting is a sixth of what creating a pod costs. But it keeps the
+// process's memory near a target: beyond it the garbage is at most half of what
+// is live (a quarter while little happens), and what is free goes back to the
+// system. Call it when what starting leaves behind is done. A GOGC or GOMEMLIMIT
+// that the user set holds. The collector itself tells it of the end of each
+// cycle: it costs nothing in between.
 func collectLessWhenBusy() {
-	if os.Getenv("GOGC") != "" {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
-	p := &pacer{percent: calmGarbage, last: time.Now(), live: []metrics.Sample{{Name: "/gc/heap/live:bytes"}}}
+	p := &pacer{last: time.Now(), used: newUsage()}
 	p.calm = time.AfterFunc(restAfter, p.rest)
+	p.cycle()
 	p.arm()
 }
 
+// collectSeldom is for a command that ends soon and holds little: it has the
+// collector run when there are as many bytes of garbage.
+func collectSeldom(garbage int64) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(garbage)
+}
+
 type pacer struct {
-	mu      sync.Mutex
-	calm    *time.Timer
-	percent int
-	last    time.Time // when the last cycle ended
-	short   int       // how many cycles in succession came soon after the one before
-	live    []metrics.Sample
+	mu    sync.Mutex
+	calm  *time.Timer
+	busy  bool
+	limit int64
+	last  time.Time // when the last cycle ended
+	short int       // how many cycles in succession came soon after the one before
+	used  usage
 }
 
 // arm has the next cycle call p: it finds the object that it was armed with unused.
@@ -53,8 +73,8 @@ func (p *pacer) cycle() {
 		p.short = 0
 	}
 	p.last = now
-	metrics.Read(p.live)
-	p.set(garbagePercent(p.short > 1, p.live[0].Value.Uint64()))
+	p.used.read()
+	p.pace(p.short > 1)
 	p.calm.Reset(restAfter)
 }
 
@@ -62,26 +82,58 @@ func (p *pacer) cycle() {
 // that would begin two minutes later.
 func (p *pacer) rest() {
 	p.mu.Lock()
-	busy := p.percent != calmGarbage
 	p.short = 0
-	p.set(calmGarbage)
+	p.used.read()
+	p.pace(false)
+	garbage := p.used.garbage()
 	p.mu.Unlock()
-	if busy {
+	if garbage > worthIt {
 		debug.FreeOSMemory()
 	}
 }
 
-func (p *pacer) set(percent int) {
-	if percent != p.percent {
-		p.percent = percent
+func (p *pacer) pace(busy bool) {
+	if limit := memoryLimit(busy, p.used.live(), p.used.overhead()); limit != p.limit {
+		p.limit = limit
+		debug.SetMemoryLimit(limit)
+	}
+	if busy != p.busy {
+		p.busy = busy
+		percent := calmGarbage
+		if busy {
+			percent = busyGarbage
+		}
 		debug.SetGCPercent(percent)
 	}
 }
 
-// garbagePercent is GOGC for a heap with so many live bytes, in steps of 50.
-func garbagePercent(busy bool, live uint64) int {
-	if !busy || live == 0 {
-		return calmGarbage
+// memoryLimit is the limit of the runtime's memory with so many bytes live, and
+// so many that aren't the heap's or can't be given back. It always leaves room
+// for garbage: the collector would run all the time otherwise.
+func memoryLimit(busy bool, live, overhead int64) int64 {
+	room := max(live/4, calmRoom)
+	if busy {
+		room = max(live/2, busyRoom)
 	}
-	return calmGarbage + int(min(busyGarbage*100/live, 400))/50*50
+	const step = 4 << 20
+	return (max(memoryTarget, overhead+live+room) + step - 1) / step * step
 }
+
+// usage is what the runtime's memory is used for.
+type usage []metrics.Sample
+
+func newUsage() usage {
+	return usage{
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/total:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/heap/free:bytes"},
+		{Name: "/memory/classes/heap/objects:bytes"},
+	}
+}
+
+func (u usage) read()             { metrics.Read(u) }
+func (u usage) value(i int) int64 { return int64(u[i].Value.Uint64()) }
+func (u usage) live() int64       { return u.value(0) }
+func (u usage) overhead() int64   { return u.value(1) - u.value(2) - u.value(3) - u.value(4) }
+func (u usage) garbage() int64    { return u.value(3) + u.value(4) - u.live() }

@@ -3,13 +3,18 @@ package main
 import "testing"
 
 func TestGarbageIsBounded(t *testing.T) {
-	for _, live := range []uint64{0, 1, 50 << 20, 100 << 20, 300 << 20, 1 << 30, 1 << 40} {
-		if got := garbagePercent(false, live); got != calmGarbage {
-			t.Errorf("calm with %d live bytes: %d %%", live, got)
-		}
-		more := uint64(garbagePercent(true, live)-calmGarbage) * live / 100
-		if more > busyGarbage || live > 0 && live < 100<<20 && more < live {
-			t.Errorf("busy with %d live bytes: %d bytes more", live, more)
+	for _, overhead := range []int64{10 << 20, 100 << 20, 1 << 30} {
+		for _, live := range []int64{0, 1, 50 << 20, 100 << 20, 300 << 20, 1 << 30} {
+			for _, busy := range []bool{false, true} {
+				least, most := int64(calmRoom), max(memoryTarget-overhead-live, live/4, calmRoom)
+				if busy {
+					least, most = busyRoom, max(memoryTarget-overhead-live, live/2, busyRoom)
+				}
+				room := memoryLimit(busy, live, overhead) - live - overhead
+				if room < least || room > most+4<<20 {
+					t.Errorf("busy %t, %d bytes live, %d beside: room for %d bytes of garbage, want %d to %d", busy, live, overhead, room, least, most)
+				}
+			}
 		}
 	}
 }

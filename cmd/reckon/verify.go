@@ -98,7 +98,7 @@ func verifyLog(cmd *cobra.Command, key ed25519.PublicKey, anchors []projections.
 	}
 	m := newMeter(cmd.ErrOrStderr(), "verify", max(first, 1)-1, last)
 	defer m.end()
-	collectLessWhenBusy()
+	collectSeldom(768 << 20)
 	live, err := projections.AskLive(cmd.Context(), b)
 	if err != nil && !errors.Is(err, events.ErrUnavailable) { // a server that just started isn't asked
 		return nil, err

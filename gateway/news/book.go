@@ -19,12 +19,12 @@ import (
 type Options struct {
 	Log, Volatile *projections.Projection
 	Keep          time.Duration // of told Events, default 1 h
-	Most          int           // told Events, default 20,000
+	Most          int           // told Events, default 10,000
 	Now           func() time.Time
 }
 
 // keptChanges is how many changes are kept for watches that are slow.
-const keptChanges = 1 << 14
+const keptChanges = 1 << 11
 
 // Book holds all Events in memory.
 type Book struct {
@@ -72,7 +72,7 @@ func New(o Options) *Book {
 		o.Keep = time.Hour
 	}
 	if o.Most == 0 {
-		o.Most = 20_000
+		o.Most = 10_000
 	}
 	b := &Book{Options: o, same: map[sameness]*entry{}, advanced: make(chan struct{})}
 	b.version = uint64(o.Now().UnixMicro()) // above all that an earlier book gave
@@ -236,7 +236,8 @@ func (b *Book) prune() {
 		}
 	}
 	if drop > 0 {
-		b.told = append(append(b.told[:0:0], b.told[drop:]...), again...)
+		clear(b.told[:drop])
+		b.told = append(b.told[drop:], again...)
 	}
 }
 

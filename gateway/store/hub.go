@@ -32,7 +32,7 @@ type Hub struct {
 
 // keptChanges is how many changes of a resource a Hub keeps for watches that
 // begin in the past or are slow.
-const keptChanges = 1 << 14
+const keptChanges = 1 << 13
 
 // NewHub makes a Hub that does nothing until it runs.
 func NewHub(p *projections.Projection) *Hub {

@@ -31,6 +31,7 @@ const (
 type cluster struct {
 	binary, dir string
 	listen      []string
+	profiled    bool
 	server      *process
 	hollow      *process
 	client      *kubernetes.Clientset
@@ -38,7 +39,7 @@ type cluster struct {
 
 func newCluster(binary, dir string) (*cluster, error) {
 	c := &cluster{binary: binary, dir: dir}
-	for range 2 {
+	for range 3 {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
@@ -54,9 +55,14 @@ func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
 // start starts the server and waits until its API answers.
 func (c *cluster) start(ctx context.Context) (took time.Duration, err error) {
 	begun := time.Now()
-	if c.server, err = launch(c.binary, c.dir, "server", "server", "--data", c.data(), "--listen", c.listen[0], "--nats-listen", c.listen[1]); err != nil {
+	args := []string{"server", "--data", c.data(), "--listen", c.listen[0], "--nats-listen", c.listen[1]}
+	if c.profiled {
+		args = append(args, "--pprof", c.listen[2])
+	}
+	if c.server, err = launch(c.binary, c.dir, "server", args...); err != nil {
 		return 0, err
 	}
+	c.server.profiler = c.listen[2]
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
 	if _, c.client, err = c.server.client(ctx, filepath.Join(c.data(), "admin.kubeconfig")); err != nil {

@@ -25,7 +25,8 @@ type seen struct {
 const recently = 20_000
 
 // benchHistory has hollow nodes make a log of many events, and asks about it.
-func benchHistory(ctx context.Context, binary string, events uint64) error {
+// Heap profiles of the server go to the folder profiles, if there is one.
+func benchHistory(ctx context.Context, binary string, events uint64, profiles string) error {
 	dir, err := os.MkdirTemp("", "reckon-bench-")
 	if err != nil {
 		return err
@@ -36,6 +37,7 @@ func benchHistory(ctx context.Context, binary string, events uint64) error {
 		return err
 	}
 	defer c.stop()
+	c.profiled = profiles != ""
 	if _, err := c.start(ctx); err != nil {
 		return err
 	}
@@ -47,7 +49,13 @@ func benchHistory(ctx context.Context, binary string, events uint64) error {
 	if err != nil {
 		return err
 	}
-	row("log made by rolling Deployments on 100 hollow nodes", "%d events in %.0f s", last, time.Since(begun).Seconds())
+	if profiles != "" {
+		if err := c.server.memory(ctx, "right then", profiles); err != nil {
+			return err
+		}
+	}
+	row("log made by rolling Deployments on 100 hollow nodes", "%d events in %.0f s, server CPU %.0f µs an event",
+		last, time.Since(begun).Seconds(), float64(c.server.cpu().Microseconds())/float64(last))
 	c.hollow.stop(syscall.SIGTERM)
 	c.hollow = nil
 	select { // what a busy time leaves behind goes back to the system after ten seconds
@@ -55,11 +63,15 @@ func benchHistory(ctx context.Context, binary string, events uint64) error {
 		return ctx.Err()
 	case <-time.After(20 * time.Second):
 	}
-	row("  memory of the server with it", "%.0f MB RSS (aim 400)", float64(c.server.rss())/1e6)
+	if err := c.server.memory(ctx, "with it", profiles); err != nil {
+		return err
+	}
 	if err := ask(ctx, c, pods, last); err != nil {
 		return err
 	}
-	row("  memory of the server after the questions", "%.0f MB RSS (aim 400)", float64(c.server.rss())/1e6)
+	if err := c.server.memory(ctx, "after the questions", profiles); err != nil {
+		return err
+	}
 	return verify(ctx, c, last)
 }
 

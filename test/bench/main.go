@@ -4,6 +4,7 @@
 //	bench append    durable appends beside etcd's
 //	bench cluster   a control plane with hollow nodes (needs bin/reckon)
 //	bench history   questions about a log of a million events (likewise)
+//	bench controllers   controllers with many objects at once (likewise)
 package main
 
 import (
@@ -17,18 +18,20 @@ import (
 func main() {
 	binary := flag.String("reckon", "bin/reckon", "the binary to measure")
 	events := flag.Uint64("events", 1_000_000, "how long a log to ask about")
+	profiles := flag.String("profiles", "", "an existing folder for heap profiles of history's server")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	runs := map[string]func() error{
-		"append":  func() error { return benchAppend(ctx) },
-		"cluster": func() error { return benchCluster(ctx, *binary) },
-		"history": func() error { return benchHistory(ctx, *binary, *events) },
+		"append":      func() error { return benchAppend(ctx) },
+		"cluster":     func() error { return benchCluster(ctx, *binary) },
+		"controllers": func() error { return benchControllers(ctx, *binary) },
+		"history":     func() error { return benchHistory(ctx, *binary, *events, *profiles) },
 	}
 	for _, name := range flag.Args() {
 		run, ok := runs[name]
 		if !ok {
-			fmt.Fprintf(os.Stderr, "bench: %q is none of append, cluster, history\n", name)
+			fmt.Fprintf(os.Stderr, "bench: %q is none of append, cluster, controllers, history\n", name)
 			os.Exit(2)
 		}
 		if err := run(); err != nil {

@@ -22,6 +22,8 @@ type process struct {
 	cmd  *exec.Cmd
 	log  string
 	done chan struct{}
+
+	profiler string // host:port, if it serves one
 }
 
 // launch starts the binary with arguments; its output goes to a file in dir.
