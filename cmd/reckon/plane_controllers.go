@@ -32,7 +32,7 @@ func (p *plane) runControllers(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return controllers.Run(ctx, controllers.Options{Bus: p.bus, Projection: p.log, Intake: intake, Holder: p.holder},
-			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review})...)
+			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review, Intake: intake})...)
 	})
 	group.Go(func() error {
 		return nodefeed.Run(ctx, nodefeed.Options{Bus: p.bus, Projection: p.log, Open: p.openSecret, Holder: p.holder})

@@ -36,6 +36,7 @@ type Settings struct {
 	NodeGrace time.Duration           // how long a node may be silent; 0: nodelifecycle.Grace
 	Authority certificates.Authority  // signs certificates; none: nobody does
 	Review    certificates.Reviewer   // who may do what; nil: kubelets' requests wait for a person
+	Intake    controllers.Intake      // the way to APIs that are read; nil: there are no metrics
 }
 
 // Controllers makes all built-in controllers.
@@ -65,5 +66,5 @@ func Controllers(s Settings) []*controllers.Controller {
 		nodelifecycle.NewPods(),
 		clusterrole.New(),
 		resourcequota.New(s.Volatile),
-	}, s.certificates()...)
+	}, append(s.certificates(), s.scaling()...)...)
 }

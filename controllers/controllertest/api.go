@@ -186,6 +186,9 @@ func (a *API) decide(s *projections.Snapshot, w *write) (*events.Event, error) {
 	if !old.Exists() {
 		return nil, apierrors.NewNotFound(w.resource(), w.key.Name)
 	}
+	if w.subresource == "scale" && w.method == http.MethodPut {
+		return a.scale(old, w)
+	}
 	switch w.method {
 	case http.MethodPatch:
 		value, err := w.patch(old.Value)

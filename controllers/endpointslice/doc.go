@@ -5,9 +5,10 @@
 //		                                         ─► packed into slices of at most 100, by ports
 //
 //	 1. An endpoint is ready when its pod is and isn't being deleted, or when the
-//	    service publishes addresses that aren't ready.
+//	    service publishes addresses that aren't ready. A pod whose node is gone has none.
 //	 2. An endpoint stays in its slice as long as it can: a change rewrites as few slices as
 //	    it touches.
 //	 3. Services without a selector and of type ExternalName are left alone.
-//	 4. A service with many pods is looked at less often ([controllers.Result.Quiet]).
+//	 4. Ready endpoints carry the hints that the service's trafficDistribution asks for.
+//	 5. A service with many pods is looked at less often ([controllers.Result.Quiet]).
 package endpointslice

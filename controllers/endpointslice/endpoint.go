@@ -26,7 +26,7 @@ func groups(s *projections.Snapshot, svc *corev1.Service, pods []*corev1.Pod, fa
 	var out []*group
 	for _, pod := range pods {
 		addresses := addressesOf(pod, family == discoveryv1.AddressTypeIPv6)
-		if len(addresses) == 0 || !addressed(pod) {
+		if len(addresses) == 0 || !addressed(pod) || !housed(s, svc, pod) {
 			continue
 		}
 		ports := portsOf(svc, pod)
@@ -44,6 +44,11 @@ func groups(s *projections.Snapshot, svc *corev1.Service, pods []*corev1.Pod, fa
 		g.order = append(g.order, pod.UID)
 	}
 	return out
+}
+
+// housed reports a pod whose node exists, or whose address is wanted in any case.
+func housed(s *projections.Snapshot, svc *corev1.Service, pod *corev1.Pod) bool {
+	return svc.Spec.PublishNotReadyAddresses || s.Get(controllers.Node.Key("", pod.Spec.NodeName)).Exists()
 }
 
 // portsKey identifies a list of ports.
@@ -90,5 +95,6 @@ func endpointOf(s *projections.Snapshot, svc *corev1.Service, pod *corev1.Pod, a
 	if endpointsliceutil.ShouldSetHostname(pod, svc) {
 		e.Hostname = &pod.Spec.Hostname
 	}
+	e.Hints = hintsOf(svc, &e)
 	return e
 }

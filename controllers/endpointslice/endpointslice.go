@@ -26,6 +26,7 @@ func New() *controllers.Controller {
 	return controllers.New("endpointslice-controller").
 		For("", "services").
 		Watches("", "pods", podChanged).
+		Watches("", "nodes", nodeChanged).
 		Watches("discovery.k8s.io", "endpointslices", sliceChanged).
 		Reconcile(reconcile)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/controllertest"
 	"github.com/reckon-project/reckon/controllers/endpointslice"
 	"github.com/reckon-project/reckon/controllers/podgc"
+	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 )
 
@@ -156,6 +157,49 @@ func TestSlicesHoldAHundred(t *testing.T) {
 		slices.Sort(sizes)
 		if fmt.Sprint(sizes) != "[50 100 100]" {
 			t.Errorf("slices hold %v endpoints", sizes)
+		}
+	})
+}
+
+// TestTrafficDistribution: hints follow the service, the zone of the node and readiness.
+func TestTrafficDistribution(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		defer w.Stop()
+		w.Schedule("n1")
+		w.Create(controllers.Service, service("web", intstr.FromInt32(80)))
+		w.Create(controllers.Pod, pod("a", 80))
+		key := controllers.Service.Key("default", "web")
+		hints := func(patched events.Key, patch string) string {
+			w.Patch(patched, "%s", patch)
+			w.Advance(time.Second)
+			var out []string
+			for s := range projections.List[*discoveryv1.EndpointSlice](w.Snapshot(), "discovery.k8s.io", "endpointslices", "default") {
+				for _, e := range s.Endpoints {
+					if e.Hints == nil {
+						out = append(out, "none")
+						continue
+					}
+					out = append(out, fmt.Sprint(e.Hints.ForZones, e.Hints.ForNodes))
+				}
+			}
+			return strings.Join(out, " ")
+		}
+		for _, step := range []struct {
+			patched     events.Key
+			patch, want string
+		}{
+			{key, `{"metadata":{"labels":{"b":"c"}}}`, "none"},
+			{key, `{"spec":{"trafficDistribution":"PreferSameZone"}}`, "[{z1}] []"},
+			{key, `{"spec":{"trafficDistribution":"PreferClose"}}`, "[{z1}] []"},
+			{key, `{"spec":{"trafficDistribution":"PreferSameNode"}}`, "[{z1}] [{n1}]"},
+			{controllers.Node.Key("", "n1"), `{"metadata":{"labels":{"topology.kubernetes.io/zone":"z2"}}}`, "[{z2}] [{n1}]"},
+			{controllers.Node.Key("", "n1"), `{"metadata":{"labels":null}}`, "[] [{n1}]"},
+			{key, `{"spec":{"trafficDistribution":"PreferSameZone"}}`, "none"},
+		} {
+			if got := hints(step.patched, step.patch); got != step.want {
+				t.Errorf("after %s hints are %s, not %s", step.patch, got, step.want)
+			}
 		}
 	})
 }
