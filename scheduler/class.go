@@ -22,6 +22,7 @@ type class struct {
 	only            []string // the nodes named one by one; nil: any
 	preferred       *nodeaffinity.PreferredSchedulingTerms
 	preferredWeight int64
+	claimed         *claimed // nil: pods without claims
 
 	// By node index, up to date until looked (see cluster.changed).
 	verdicts []verdict
@@ -59,13 +60,14 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 	d := c.resources.demand(pod)
 	group := c.groupOf(pod)
 	var space [512]byte
-	key := classKey(space[:0], pod, d, group)
+	claimed := c.volumes.claimedBy(pod)
+	key := claimed.appendKey(classKey(space[:0], pod, d, group))
 	cl := c.classes[string(key)]
 	if cl == nil {
 		c.dropIdleClasses()
 		cl = &class{
 			key: string(key), demand: d, group: group, nodeName: pod.Spec.NodeName,
-			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations),
+			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations), claimed: claimed,
 		}
 		cl.setAffinity(&pod.Spec)
 		if c.plugins.affinity() < 0 {

@@ -23,6 +23,7 @@ type cluster struct {
 	groups     map[string]*group
 	services   map[string]map[string]labels.Selector
 	classes    map[string]*class
+	volumes    volumes
 
 	// changed lists the indexes of nodes that changed, oldest first; a class
 	// remembers up to where it has looked. changed[0] is number forgotten.
@@ -46,6 +47,7 @@ func newCluster(p plugins) *cluster {
 		groups:    map[string]*group{},
 		services:  map[string]map[string]labels.Selector{},
 		classes:   map[string]*class{},
+		volumes:   newVolumes(),
 	}
 }
 
@@ -55,6 +57,7 @@ func newClusterOf(s *projections.Snapshot, p plugins) *cluster {
 	for svc := range projections.List[*corev1.Service](s, "", "services", "") {
 		c.setService(svc.Namespace, svc.Name, svc)
 	}
+	c.volumes.takeAll(s)
 	for n := range projections.List[*corev1.Node](s, "", "nodes", "") {
 		c.setNode(n.Name, n)
 	}
@@ -163,6 +166,7 @@ func (c *cluster) setPod(pod *corev1.Pod) {
 	demand := c.resources.demand(pod)
 	c.removePod(pod.UID)
 	c.bind(pod.UID, c.nodeNamed(pod.Spec.NodeName), demand, c.groupOf(pod))
+	c.volumes.use(pod)
 }
 
 // bind puts a pod on a node: as folded, or assumed.
@@ -187,6 +191,7 @@ func (c *cluster) removePod(uid types.UID) {
 		return
 	}
 	delete(c.pods, uid)
+	c.volumes.unuse(uid)
 	b.node.add(b.demand, -1)
 	if g := c.groups[b.group]; g != nil {
 		if g.add(b.node, -1); g.total == 0 {

@@ -140,7 +140,7 @@ const defaultName = "default-scheduler"
 
 // absentPlugins are Kubernetes' that may be disabled here because they aren't there.
 var absentPlugins = []string{
-	"SchedulingGates", "PrioritySort", "NodeVolumeLimits", "VolumeBinding", "VolumeRestrictions", "VolumeZone",
+	"SchedulingGates", "PrioritySort", "NodeVolumeLimits", "VolumeZone",
 	"InterPodAffinity", "DefaultPreemption", "DefaultBinder", "ImageLocality", "DynamicResources", "GangScheduling",
 }
 

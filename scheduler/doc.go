@@ -27,6 +27,11 @@
 // A filter says which nodes can't run a pod, a score which of the others is
 // best; each is one file, named as Kubernetes names it.
 //
-// What it doesn't do yet: it doesn't look at pod affinity, topology spread
-// constraints of the pod's own and volumes, and it doesn't preempt.
+// A pod whose claims wait for a node (WaitForFirstConsumer) gets one and holds it,
+// while the scheduler writes the node's name to its claims, or gives them volumes that
+// are there, through the API. It is placed once they are bound.
+//
+// What it doesn't do yet: it doesn't look at pod affinity and topology spread
+// constraints of the pod's own, nor at how many volumes a node can have and how much room its
+// storage has, and it doesn't preempt.
 package scheduler

@@ -62,6 +62,10 @@ func refusal(c *cluster, cl *class) (message, reasons string) {
 	if c.ready == 0 {
 		return noNodes, noNodes
 	}
+	if cl.claimed != nil && cl.claimed.problem != "" {
+		message = fmt.Sprintf("0/%d nodes are available: %s.", c.ready, cl.claimed.problem)
+		return message, reasonsIn(message)
+	}
 	counts := map[string]int{}
 	judged := 0
 	judge := func(n *node) {

@@ -49,7 +49,7 @@ func (h *harness) start(holder string) (stop func()) {
 	done := make(chan struct{})
 	h.group.Go(func() {
 		defer close(done)
-		if err := New(Options{Bus: h.bus, Projection: h.projection, Holder: holder}).Run(ctx); ctx.Err() == nil {
+		if err := New(Options{Bus: h.bus, Projection: h.projection, Holder: holder, API: patches{h}}).Run(ctx); ctx.Err() == nil {
 			h.t.Errorf("scheduler stopped: %v", err)
 		}
 	})

@@ -22,6 +22,7 @@ type loop struct {
 	cluster  *cluster
 	queue    *queue
 	outcomes *outcomes
+	writes   volumeWrites
 	attempts uint64 // appends started
 	woken    uint64 // up to where the parked classes have looked
 	roomy    uint64 // the newest change that can have made room
@@ -32,6 +33,7 @@ func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 		options: o, lead: lead, log: o.Bus.Log(),
 		cluster: newClusterOf(s, o.Config.plugins()), queue: newQueue(), outcomes: newOutcomes(),
 	}
+	l.writes = volumeWrites{api: o.API, outcomes: l.outcomes}
 	for object := range s.List("", "pods", "") {
 		l.podChanged(object, nil)
 	}
@@ -74,7 +76,11 @@ func (l *loop) run(ctx context.Context, changes <-chan folded) error {
 			l.take(f.changes)
 		case <-l.outcomes.failed:
 			for _, f := range l.outcomes.take() {
-				l.failed(f)
+				if f.writes != nil {
+					l.unwritten(f)
+				} else {
+					l.failed(f)
+				}
 			}
 		case <-timer:
 			l.retryDue()
@@ -106,10 +112,19 @@ func (l *loop) decide(ctx context.Context, p *pending) error {
 			return l.refuse(ctx, p)
 		}
 	}
+	if l.reserve(ctx, p, n) {
+		l.lookAtUsers()
+		return nil
+	}
 	e := l.placement(p, n)
 	l.cluster.removePod(p.pod.UID)
 	l.cluster.bind(p.pod.UID, n, p.class.demand, p.class.group)
 	l.queue.place(p)
+	if p.claims != nil {
+		p.holds = false
+		l.cluster.volumes.use(p.pod)
+		l.lookAtUsers()
+	}
 	return l.start(ctx, p, e)
 }
 
@@ -117,6 +132,9 @@ func (l *loop) decide(ctx context.Context, p *pending) error {
 // stored, so it is only repeated, and keeps what it takes. Once the log moved on
 // without it, it never will be.
 func (l *loop) held(p *pending) *node {
+	if p.holds {
+		return l.heldNode(p)
+	}
 	b := l.cluster.pods[p.pod.UID]
 	if b == nil {
 		return nil
@@ -192,13 +210,15 @@ func wake(c *cluster, q *queue) {
 func (l *loop) take(changes []projections.Change) {
 	for _, c := range changes {
 		k := c.Event.Key
-		if k.Group != "" {
+		if k.Group != "" && k.Group != "storage.k8s.io" {
 			continue
 		}
 		if c.Void == nil && (k.Resource == "nodes" || k.Resource == "pods" && frees(c)) {
 			l.roomy = c.Event.Sequence
 		}
 		switch k.Resource {
+		case "persistentvolumeclaims", "persistentvolumes", "storageclasses":
+			l.takeVolumes(c)
 		case "nodes":
 			l.cluster.setNode(k.Name, value[*corev1.Node](c.New))
 		case "services":
@@ -215,6 +235,7 @@ func (l *loop) take(changes []projections.Change) {
 			}
 		}
 	}
+	l.lookAtUsers()
 	l.cluster.trim()
 }
 
@@ -252,7 +273,7 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 		return
 	}
 	if p == nil {
-		p = &pending{object: object, pod: pod, class: l.cluster.classOf(pod), arrival: object.Version, reasons: reasonsSaid(pod)}
+		p = &pending{object: object, pod: pod, class: l.cluster.classOf(pod), arrival: object.Version, reasons: reasonsSaid(pod), claims: claimsOf(pod)}
 		if c != nil {
 			p.trace = c.Event.Traceparent
 		}

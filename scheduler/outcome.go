@@ -30,6 +30,7 @@ type failure struct {
 	pod     *pending
 	attempt uint64
 	err     error
+	writes  []volumeWrite // those of a pod that holds a node; nil: it was an append
 }
 
 func newOutcomes() *outcomes {
@@ -44,7 +45,7 @@ func (o *outcomes) collect(ctx context.Context) {
 			return
 		case a := <-o.started:
 			if _, err := a.pending.Wait(ctx); err != nil {
-				o.fail(failure{a.pod, a.number, err})
+				o.fail(failure{pod: a.pod, attempt: a.number, err: err})
 			}
 		}
 	}

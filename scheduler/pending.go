@@ -30,6 +30,10 @@ type pending struct {
 	failures int       // of appends
 	due      time.Time // while waiting
 	reasons  string    // of the last unschedulable appended
+
+	claims   []events.Key    // nil: none
+	holds    bool            // a node, while its claims are bound
+	selected map[string]bool // claims that a node was seen selected for
 }
 
 type state uint8

@@ -25,7 +25,7 @@ type weighted struct {
 func known(resources resourcesScore) (p plugins) {
 	p.filters = []filter{
 		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
-		NodePorts{}, NodeResourcesFit{},
+		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{},
 	}
 	p.static = 4
 	p.scores = []weighted{

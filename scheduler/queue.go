@@ -13,13 +13,15 @@ type queue struct {
 	active  heap
 	waiting heap
 	parked  map[*class]map[*pending]struct{}
+
+	claiming map[events.Key]map[*pending]struct{} // by claim
 }
 
 func newQueue() *queue {
 	return &queue{
 		pods:   map[events.Key]*pending{},
 		active: heap{order: before}, waiting: heap{order: dueBefore},
-		parked: map[*class]map[*pending]struct{}{},
+		parked: map[*class]map[*pending]struct{}{}, claiming: map[events.Key]map[*pending]struct{}{},
 	}
 }
 
@@ -69,6 +71,12 @@ func (q *queue) place(p *pending) {
 // add takes in a new pod, which becomes active.
 func (q *queue) add(p *pending) {
 	q.pods[p.object.Key] = p
+	for _, claim := range p.claims {
+		if q.claiming[claim] == nil {
+			q.claiming[claim] = map[*pending]struct{}{}
+		}
+		q.claiming[claim][p] = struct{}{}
+	}
 	p.class.pods++
 	p.state = active
 	stdheap.Push(&q.active, p)
@@ -78,6 +86,11 @@ func (q *queue) remove(p *pending) {
 	q.leave(p)
 	p.class.pods--
 	delete(q.pods, p.object.Key)
+	for _, claim := range p.claims {
+		if delete(q.claiming[claim], p); len(q.claiming[claim]) == 0 {
+			delete(q.claiming, claim)
+		}
+	}
 }
 
 // reclass moves a pod whose requirements changed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 
 	"github.com/reckon-project/reckon/bus"
@@ -22,6 +23,9 @@ type Options struct {
 	Holder     string      // names this process in the leadership event
 	Clock      clock.Clock // nil: the real one
 	Config     *Config     // nil: the default one
+	// API is the Kubernetes API as system:kube-scheduler: claims that wait for a node
+	// are bound by it. Nil: pods with such claims wait.
+	API http.RoundTripper
 }
 
 // Scheduler schedules while it leads.
@@ -74,6 +78,8 @@ func (s *Scheduler) schedule(lead bus.Leadership) error {
 	defer cancel()
 	snapshot := s.options.Projection.Snapshot()
 	l := newLoop(s.options, lead, snapshot)
+	defer l.writes.group.Wait()
+	defer cancel()
 	l.findTraces(ctx)
 	changes := make(chan folded)
 	group.Go(func() { follow(ctx, s.options.Projection, snapshot.Position(), changes) })

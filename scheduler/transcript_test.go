@@ -113,7 +113,7 @@ func (h *harness) do(words []string) {
 			Counter: events.Counter{Incarnation: 1, N: 1}, ContentType: events.ContentPatch, Data: []byte(`{"status":{"phase":"Succeeded"}}`),
 		})
 	default:
-		h.t.Fatalf("unknown command %q", verb)
+		h.doVolumes(words)
 	}
 }
 
@@ -193,6 +193,9 @@ func parsePod(t testing.TB, name string, words []string) *corev1.Pod {
 			}
 			n32 := int32(n)
 			p.Spec.Priority = &n32
+		case "claim":
+			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: v, VolumeSource: corev1.VolumeSource{
+				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v}}})
 		case "gate":
 			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: v}}
 		case "scheduler":

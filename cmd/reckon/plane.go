@@ -17,6 +17,7 @@ import (
 	"github.com/reckon-project/reckon/scheduler"
 	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
 )
 
 // plane is a control plane in this process. Its parts know one another by the
@@ -191,7 +192,7 @@ func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) 
 	p.say.say("gateway   the Kubernetes API %s on %s", kubernetesVersion, p.gateway.URL())
 	group.Go(func() error { return p.gateway.ServeBus(ctx) })
 	group.Go(func() error {
-		return scheduler.New(scheduler.Options{Bus: p.bus, Projection: p.log, Holder: p.holder}).Run(ctx)
+		return scheduler.New(scheduler.Options{Bus: p.bus, Projection: p.log, Holder: p.holder, API: p.gateway.Transport(&user.DefaultInfo{Name: user.KubeScheduler, Groups: []string{user.AllAuthenticated}})}).Run(ctx)
 	})
 	group.Go(func() error { return p.runControllers(ctx) })
 	group.Go(func() error { return p.keepHistory(ctx, p.keep) })

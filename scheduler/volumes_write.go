@@ -1,0 +1,102 @@
+package scheduler
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	storagehelpers "k8s.io/component-helpers/storage/volume"
+
+	"github.com/reckon-project/reckon/events"
+)
+
+// volumeWrite is a merge patch that the scheduler sends to the API.
+type volumeWrite struct {
+	path   string
+	patch  map[string]any
+	volume string // that it gives to a claim; "": none
+}
+
+// selectNode asks a claim's provisioner for a volume on a node.
+func selectNode(claim *corev1.PersistentVolumeClaim, node string) volumeWrite {
+	return volumeWrite{
+		path: "/api/v1/namespaces/" + claim.Namespace + "/persistentvolumeclaims/" + claim.Name,
+		patch: map[string]any{"metadata": map[string]any{
+			"uid": claim.UID, "annotations": map[string]string{storagehelpers.AnnSelectedNode: node},
+		}},
+	}
+}
+
+// claimVolume gives a volume to a claim, if it is still as it was seen.
+func claimVolume(v *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) volumeWrite {
+	return volumeWrite{
+		path: "/api/v1/persistentvolumes/" + v.Name, volume: v.Name,
+		patch: map[string]any{
+			"metadata": map[string]any{
+				"uid": v.UID, "resourceVersion": v.ResourceVersion,
+				"annotations": map[string]string{storagehelpers.AnnBoundByController: "yes"},
+			},
+			"spec": map[string]any{"claimRef": &corev1.ObjectReference{
+				Kind: "PersistentVolumeClaim", APIVersion: "v1", Namespace: claim.Namespace, Name: claim.Name, UID: claim.UID, ResourceVersion: claim.ResourceVersion,
+			}},
+		},
+	}
+}
+
+// volumeWrites sends writes beside the loop; those of one pod in order. What
+// fails comes back as a failure.
+type volumeWrites struct {
+	api      http.RoundTripper
+	outcomes *outcomes
+	group    sync.WaitGroup
+}
+
+func (w *volumeWrites) start(ctx context.Context, p *pending, writes []volumeWrite) {
+	attempt, cause, trace := p.attempt, p.object.Version, p.trace
+	w.group.Go(func() {
+		for _, each := range writes {
+			if err := w.send(ctx, each, cause, trace); err != nil {
+				w.outcomes.fail(failure{pod: p, attempt: attempt, err: err, writes: writes})
+				return
+			}
+		}
+	})
+}
+
+func (w *volumeWrites) send(ctx context.Context, write volumeWrite, cause uint64, trace string) error {
+	if w.api == nil {
+		return fmt.Errorf("%w: the scheduler has no API to bind volumes with", events.ErrUnavailable)
+	}
+	body, err := json.Marshal(write.patch)
+	if err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodPatch, "http://api"+write.path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", events.ContentPatch)
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "reckon-scheduler")
+	r.Header.Set("Reckon-Cause", strconv.FormatUint(cause, 10))
+	if trace != "" {
+		r.Header.Set("Traceparent", trace)
+	}
+	answer, err := w.api.RoundTrip(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode >= 300 {
+		text, _ := io.ReadAll(io.LimitReader(answer.Body, 4096)) // what it says is for the log only
+		return fmt.Errorf("%w: patch %s: %s: %s", events.ErrConflict, write.path, answer.Status, text)
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
+}
