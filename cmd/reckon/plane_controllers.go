@@ -11,7 +11,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/certificates"
 	"github.com/reckon-project/reckon/controllers/nodefeed"
 	"golang.org/x/sync/errgroup"
-	"k8s.io/apiserver/pkg/authentication/serviceaccount"
+	"k8s.io/apiserver/pkg/authentication/user"
 )
 
 // runControllers runs the built-in controllers and the node feed. Their writes
@@ -26,13 +26,20 @@ func (p *plane) runControllers(ctx context.Context) error {
 	if authority.Certificate, authority.Key, err = p.gateway.Authority(); err != nil {
 		return fmt.Errorf("read the cluster's authority: %w", err)
 	}
+	token, err := p.gateway.LegacyTokens()
+	if err != nil {
+		return fmt.Errorf("read the key of service accounts' tokens: %w", err)
+	}
 	intake := func(controller string) http.RoundTripper {
-		return p.gateway.Transport(serviceaccount.UserInfo("kube-system", controller, ""))
+		if controller == user.KubeControllerManager {
+			return p.gateway.Transport(&user.DefaultInfo{Name: controller, Groups: []string{user.AllAuthenticated}})
+		}
+		return p.gateway.Transport(controllerUser(controller))
 	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return controllers.Run(ctx, controllers.Options{Bus: p.bus, Projection: p.log, Intake: intake, Holder: p.holder},
-			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review, Intake: intake})...)
+			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review, Open: p.openSecret, Token: token, Intake: intake})...)
 	})
 	group.Go(func() error {
 		return nodefeed.Run(ctx, nodefeed.Options{Bus: p.bus, Projection: p.log, Open: p.openSecret, Holder: p.holder})

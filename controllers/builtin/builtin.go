@@ -2,7 +2,11 @@
 package builtin
 
 import (
+	"context"
+	"slices"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
@@ -36,7 +40,11 @@ type Settings struct {
 	NodeGrace time.Duration           // how long a node may be silent; 0: nodelifecycle.Grace
 	Authority certificates.Authority  // signs certificates; none: nobody does
 	Review    certificates.Reviewer   // who may do what; nil: kubelets' requests wait for a person
-	Intake    controllers.Intake      // the way to APIs that are read; nil: there are no metrics
+	// Open gives a Secret with its values; nil: they aren't sealed.
+	Open func(*corev1.Secret) (*corev1.Secret, error)
+	// Token makes a service account's token for a Secret; nil: they aren't filled.
+	Token  func(context.Context, *corev1.ServiceAccount, *corev1.Secret) (string, error)
+	Intake controllers.Intake // the way to APIs that are read; nil: there are no metrics
 }
 
 // Controllers makes all built-in controllers.
@@ -62,9 +70,10 @@ func Controllers(s Settings) []*controllers.Controller {
 		daemonset.New(),
 		namespace.New(s.Volatile),
 		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
+		nodelifecycle.NewZones(),
 		nodelifecycle.NewEviction(),
 		nodelifecycle.NewPods(),
 		clusterrole.New(),
 		resourcequota.New(s.Volatile),
-	}, append(s.certificates(), s.scaling()...)...)
+	}, slices.Concat(s.certificates(), s.secrets(), storage(), s.scaling())...)
 }
