@@ -32,11 +32,15 @@ func (a *Agent) volumesDir() string {
 type doomed struct {
 	mu      sync.Mutex
 	waiting map[string]*v1.PersistentVolume // by uid
+	removed map[string]struct{}             // uids that were reported
 	wake    chan struct{}
 }
 
+// mostRemoved bounds what is remembered: to report a folder twice does no harm.
+const mostRemoved = 1000
+
 func newDoomed() doomed {
-	return doomed{waiting: map[string]*v1.PersistentVolume{}, wake: make(chan struct{}, 1)}
+	return doomed{waiting: map[string]*v1.PersistentVolume{}, removed: map[string]struct{}{}, wake: make(chan struct{}, 1)}
 }
 
 // doom remembers a volume of the feed if its folder is to be removed.
@@ -45,7 +49,9 @@ func (a *Agent) doom(v *v1.PersistentVolume) {
 		return
 	}
 	a.doomed.mu.Lock()
-	a.doomed.waiting[string(v.UID)] = v
+	if _, done := a.doomed.removed[string(v.UID)]; !done {
+		a.doomed.waiting[string(v.UID)] = v
+	}
 	a.doomed.mu.Unlock()
 	select {
 	case a.doomed.wake <- struct{}{}:
@@ -91,6 +97,12 @@ func (a *Agent) removeVolume(v *v1.PersistentVolume) error {
 	if err != nil {
 		return err
 	}
+	a.doomed.mu.Lock()
+	if len(a.doomed.removed) >= mostRemoved {
+		clear(a.doomed.removed)
+	}
+	a.doomed.removed[string(v.UID)] = struct{}{}
+	a.doomed.mu.Unlock()
 	a.reporter.Report(report.Fact{
 		Key: events.Key{Resource: "persistentvolumes", Name: v.Name}, UID: string(v.UID), Patch: data,
 		Reason: "VolumeDeleted", Note: "Removed the folder of volume " + v.Name,

@@ -55,7 +55,7 @@ func (a patches) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	_, err = a.h.bus.Log().Append(r.Context(), bus.Entry{Expect: bus.Expect(o.Decision), Event: &events.Event{
 		Prefix: events.PrefixDecision, Key: key, ID: bus.NewID(), Source: Component, Time: time.Now(), Type: events.Updated, IfVersion: o.Version,
-		ContentType: events.ContentPatch, Data: data, Note: note,
+		ContentType: events.ContentPatch, Data: data, Note: note, Why: "{}",
 	}})
 	if err != nil {
 		return answer(http.StatusConflict)
