@@ -33,6 +33,8 @@
 // that "zstd -dc" prints a segment's content. Events are kept as they were
 // stored: subject, headers, data, sequence and stored time.
 //
+// Blobs are the bus's own, a [Folder], or a bucket (package s3).
+//
 // The caller's duties: one process moves and drops at a time (two do no harm,
 // but do the work twice).
 //

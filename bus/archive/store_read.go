@@ -203,7 +203,7 @@ func (s *Store) keepFrame(x Span, n int, content []byte) {
 // compared, and then its index.
 func (s *Store) put(ctx context.Context, x Span, write func(*Writer) error) (Manifest, error) {
 	fail := func(err error) (Manifest, error) {
-		return Manifest{}, fmt.Errorf("archive segment %s: %w", x, err)
+		return Manifest{}, &NotStored{Span: x, Err: err}
 	}
 	r, w := io.Pipe()
 	var manifest Manifest

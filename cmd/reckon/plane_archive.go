@@ -4,14 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
-	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/bus/archive"
 	"github.com/reckon-project/reckon/events"
 	"github.com/spf13/cobra"
@@ -29,7 +24,7 @@ func (o *planeOptions) retentionFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.DurationVar(&o.window, "log-window", 24*time.Hour, "older events leave the log's stream for the compressed archive")
 	f.Uint64Var(&o.windowEvents, "log-events", 200_000, "events from which the oldest leave the log's stream for the archive (memory grows with what is in the stream)")
-	f.StringVar(&o.archive, "archive", "", "folder of the archive (default: the bus's own object store); it stays the archive from then on")
+	f.StringVar(&o.archive, "archive", "", "folder of the archive, or a bucket: s3://bucket/prefix?endpoint=https://host:9000&region=name, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment (default: the bus's own object store); it stays the archive from then on")
 }
 
 // retention is what the settings say. What is forgotten needn't be archived first.
@@ -38,43 +33,6 @@ func (o *planeOptions) retention(keep time.Duration) (retention, error) {
 		return retention{}, fmt.Errorf("--log-window %s and --log-events %d must be above 0", o.window, o.windowEvents)
 	}
 	return retention{window: o.window, events: o.windowEvents, keep: keep}, nil
-}
-
-// archiveFile names the file that says where the archive is, if it isn't in the
-// bus's object store.
-func (f folder) archiveFile() string { return f.path("archive") }
-
-// setArchive makes dir the archive; a cluster has one for good.
-func (f folder) setArchive(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return err
-	}
-	had, err := os.ReadFile(f.archiveFile())
-	switch {
-	case err == nil && strings.TrimSpace(string(had)) == dir:
-		return nil
-	case err == nil:
-		return fmt.Errorf("the archive of %s is in %s: move that folder to %s and write its name into %s, then start again", f, strings.TrimSpace(string(had)), dir, f.archiveFile())
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	return os.WriteFile(f.archiveFile(), []byte(dir+"\n"), 0o644)
-}
-
-// withArchive gives b with a log that reads the archive, too.
-func (f folder) withArchive(b bus.Bus) (*archive.Bus, error) {
-	dir, err := os.ReadFile(f.archiveFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return archive.Wrap(b, nil), nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("find the archive: %w", err)
-	}
-	return archive.Wrap(b, archive.Folder(strings.TrimSpace(string(dir)))), nil
 }
 
 // connect connects to the bus; its log reaches back into the archive.
@@ -97,6 +55,12 @@ func (p *plane) connect() error {
 // ageEvery is how often the age of the log's events is looked at.
 const ageEvery = time.Hour
 
+// An archive that took a segment not is tried again after a pause that grows.
+const (
+	firstPause = 10 * time.Second
+	maxPause   = 10 * time.Minute
+)
+
 // every is how many events lie between two checkpoints: the window begins with
 // one, so that a small window needs them closer together.
 func (r retention) every() uint64 { return min(max(r.events/4, 100), 50_000) }
@@ -107,19 +71,32 @@ func (o *planeOptions) checkpointEvery() uint64 { return retention{events: o.win
 // is older than the history to keep, until ctx ends. What can't be done yet,
 // because two checkpoints don't cover it, waits.
 func (p *plane) retain(ctx context.Context, r retention) error {
+	pause := firstPause
 	for aged := (time.Time{}); ctx.Err() == nil; {
 		now := time.Now()
 		byAge := now.Sub(aged) >= ageEvery
 		if byAge {
 			aged = now
 		}
-		if err := p.retainOnce(ctx, r, now, byAge); err != nil && ctx.Err() == nil && !errors.Is(err, events.ErrUnavailable) {
+		err := p.retainOnce(ctx, r, now, byAge)
+		refused := (*archive.NotStored)(nil)
+		if errors.As(err, &refused) && ctx.Err() == nil {
+			slog.Warn("the archive didn't take events: nothing is removed from the log's stream, which grows meanwhile", "again in", pause, "error", err)
+			select {
+			case <-ctx.Done():
+			case <-time.After(pause):
+			}
+			pause, aged = min(2*pause, maxPause), time.Time{}
+			continue
+		}
+		pause = firstPause
+		if err != nil && ctx.Err() == nil && !errors.Is(err, events.ErrUnavailable) {
 			slog.Warn("history can't be archived or let go of", "error", err)
 		}
 		// Again when there are so many events more that a Move is worth it.
 		next := max(p.log.Snapshot().First()+r.events, p.log.Snapshot().Position()) + r.every()/2
 		waiting, enough := context.WithDeadline(ctx, aged.Add(ageEvery))
-		err := p.log.WaitFor(waiting, next)
+		err = p.log.WaitFor(waiting, next)
 		enough()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err // ctx ended, or folding did

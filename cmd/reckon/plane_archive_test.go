@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -92,6 +93,9 @@ func TestTheArchiveStaysWhereItIs(t *testing.T) {
 	if err := f.setArchive(filepath.Join(where, "other")); err == nil {
 		t.Error("another archive is taken, and the old one forgotten")
 	}
+	if err := f.setArchive("s3://bucket/x"); err == nil {
+		t.Error("another archive is taken, and the old one forgotten")
+	}
 	whole, err := f.withArchive(aLog(t, 10).Bus)
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +104,22 @@ func TestTheArchiveStaysWhereItIs(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(where, "archive", "segment", archive.Span{First: 1, Last: 5}.String())); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestTheArchiveMayBeABucket(t *testing.T) {
+	f := folder(t.TempDir())
+	if err := f.setArchive("s3://bucket/x?endpoint=nowhere"); err == nil || !strings.Contains(err.Error(), "--archive") {
+		t.Errorf("a wrong address: %v", err)
+	}
+	if err := os.WriteFile(f.archiveFile(), []byte("s3://bucket/x?endpoint=https%3A%2F%2Fstore.example%3A9000\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.setArchive("s3://bucket/x/?endpoint=https://store.example:9000"); err != nil {
+		t.Errorf("the same bucket in other words: %v", err)
+	}
+	if whole, err := f.withArchive(memory.New(time.Now)); err != nil || whole.Archived() == nil {
 		t.Error(err)
 	}
 }
