@@ -193,7 +193,7 @@ func (a *API) decide(s *projections.Snapshot, w *write) (*events.Event, error) {
 	case http.MethodPatch:
 		value, err := w.patch(old.Value)
 		if err != nil {
-			return nil, apierrors.NewBadRequest(err.Error())
+			return nil, err
 		}
 		return a.replace(old, value.(metav1.Object), w)
 	case http.MethodPut:

@@ -19,8 +19,16 @@ func elsewhere(job *batchv1.Job) bool {
 }
 
 // untrack takes the finalizer from a pod, and leaves others as they are.
-func untrack(o *events.Object) controllers.Intent {
-	i := controllers.MergePatch(o, []byte(`{"metadata":{"$deleteFromPrimitiveList/finalizers":["`+batchv1.JobTrackingFinalizer+`"]}}`))
+func untrack(o *events.Object) controllers.Intent { return untrackPatch(o, "") }
+
+// untrackUnchanged is untrack of a pod that runs: if it has ended meanwhile, it is
+// to be counted.
+func untrackUnchanged(o *events.Object) controllers.Intent {
+	return untrackPatch(o, `"resourceVersion":"`+o.Meta().GetResourceVersion()+`",`)
+}
+
+func untrackPatch(o *events.Object, precondition string) controllers.Intent {
+	i := controllers.MergePatch(o, []byte(`{"metadata":{`+precondition+`"$deleteFromPrimitiveList/finalizers":["`+batchv1.JobTrackingFinalizer+`"]}}`))
 	i.ContentType = string(types.StrategicMergePatchType)
 	return i
 }

@@ -82,7 +82,7 @@ func (p *pass) countFailedIndexes() {
 	}
 	var lost []int
 	for i := range p.pods {
-		if pod := &p.pods[i]; pod.tracked && pod.index != noIndex && pod.failed && p.losesIndex(pod) {
+		if pod := &p.pods[i]; pod.tracked && pod.index != noIndex && pod.failed && !pod.stopped && p.losesIndex(pod) {
 			lost = append(lost, pod.index)
 		}
 	}
@@ -142,7 +142,11 @@ func (p *pass) release() {
 	limit := burst
 	for i := range p.pods {
 		pod := &p.pods[i]
-		if pod.tracked && p.written(pod) && !p.held(pod) {
+		switch {
+		case !pod.tracked || !p.written(pod) || p.held(pod):
+		case pod.active():
+			p.intents = append(p.intents, untrackUnchanged(pod.object))
+		default:
 			p.intents = append(p.intents, untrack(pod.object))
 		}
 	}

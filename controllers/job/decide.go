@@ -87,29 +87,11 @@ func (p *pass) wind() {
 			doomed = append(doomed, pod)
 		}
 	}
-	if failing {
-		p.nameUnfinished()
-	}
 	over := len(p.active) == 0 && *p.next.Terminating == 0
 	p.remove(doomed)
 	p.set(p.end)
 	if over {
 		p.finish(failing)
-	}
-}
-
-// nameUnfinished counts those as failed that a failing Job stops.
-func (p *pass) nameUnfinished() {
-	named := p.next.UncountedTerminatedPods
-	for i := range p.pods {
-		pod := &p.pods[i]
-		if !pod.tracked || pod.over() || pod.failed || p.counted[pod.UID] || indexed(p.job) && pod.index == noIndex {
-			continue
-		}
-		if len(named.Succeeded)+len(named.Failed) >= burst {
-			return
-		}
-		named.Failed = append(named.Failed, pod.UID)
 	}
 }
 

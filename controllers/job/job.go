@@ -36,6 +36,7 @@ func New() *controllers.Controller {
 		Watches("batch", "jobs", jobChanged).
 		Watches("", "pods", podChanged).
 		Writes(events.Progressed).
+		Workers(64). // they mostly wait until what they wrote is folded
 		Reconcile(reconcile)
 }
 

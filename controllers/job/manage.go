@@ -130,7 +130,7 @@ func (p *pass) dismiss(pods []*pod) {
 	var free []*pod
 	for _, pod := range pods {
 		if pod.tracked {
-			p.intents = append(p.intents, untrack(pod.object))
+			p.intents = append(p.intents, untrackUnchanged(pod.object))
 		} else {
 			free = append(free, pod)
 		}

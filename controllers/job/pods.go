@@ -20,11 +20,12 @@ type pod struct {
 	index   int  // completion index, noIndex if it has none that is valid
 	tracked bool // it has the finalizer: it is not settled whether it is counted
 	failed  bool // it counts as failed: its phase says so, or it is being deleted and the Job doesn't wait
+	stopped bool // it is being deleted because the Job fails: failed, however it ends
 }
 
 const noIndex = -1
 
-func (p *pod) succeeded() bool { return p.Status.Phase == corev1.PodSucceeded }
+func (p *pod) succeeded() bool { return p.Status.Phase == corev1.PodSucceeded && !p.stopped }
 func (p *pod) over() bool      { return over(p.Pod) }
 func (p *pod) active() bool    { return !p.over() && p.DeletionTimestamp == nil }
 
@@ -41,11 +42,12 @@ func tracked(m metav1.Object) bool {
 
 func podsOf(job *batchv1.Job, objects []*events.Object) []pod {
 	pods := make([]pod, len(objects))
-	patient := replacesFailedOnly(job)
+	patient, failing := replacesFailedOnly(job), isTrue(condition(&job.Status, batchv1.JobFailureTarget))
 	for i, o := range objects {
 		p := o.Value.(*corev1.Pod)
 		pods[i] = pod{Pod: p, object: o, index: noIndex, tracked: tracked(p)}
-		pods[i].failed = p.Status.Phase == corev1.PodFailed || !patient && pods[i].terminating()
+		pods[i].stopped = failing && p.DeletionTimestamp != nil
+		pods[i].failed = p.Status.Phase == corev1.PodFailed || pods[i].stopped || !patient && pods[i].terminating()
 		if indexed(job) {
 			pods[i].index = indexOf(p, int(*job.Spec.Completions))
 		}
