@@ -4,10 +4,8 @@ import (
 	"context"
 	"slices"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
@@ -57,6 +55,9 @@ const (
 )
 
 func ownerOf(s *projections.Snapshot, dependent *events.Object, r metav1.OwnerReference) owner {
+	if dependent.Key.Namespace == "" && namespaced(s, r) {
+		return stays // nothing tells its namespace
+	}
 	o := s.ByUID(string(r.UID))
 	if !o.Exists() {
 		if !logged(s, r) {
@@ -71,24 +72,6 @@ func ownerOf(s *projections.Snapshot, dependent *events.Object, r metav1.OwnerRe
 		return waits
 	}
 	return stays
-}
-
-// logged reports a kind whose objects are in the log. Of others (aggregated APIs,
-// Leases and Events, custom kinds whose definition is gone) nothing is known.
-func logged(s *projections.Snapshot, r metav1.OwnerReference) bool {
-	gk := schema.GroupKind{Group: controllers.GroupOf(r.APIVersion), Kind: r.Kind}
-	if gk.Kind == "Lease" || gk.Kind == "Event" {
-		return false
-	}
-	if len(events.Scheme.VersionsForGroupKind(gk)) > 0 {
-		return true
-	}
-	for crd := range projections.List[*apiextensionsv1.CustomResourceDefinition](s, "apiextensions.k8s.io", "customresourcedefinitions", "") {
-		if crd.Spec.Group == gk.Group && crd.Spec.Names.Kind == gk.Kind {
-			return true
-		}
-	}
-	return false
 }
 
 func has(m metav1.Object, finalizer string) bool {
@@ -176,20 +159,59 @@ func collect(s *projections.Snapshot, o *events.Object) []controllers.Intent {
 	case lost+waiting == 0:
 		return nil
 	case kept > 0:
-		return []controllers.Intent{withoutOwners(o, func(r metav1.OwnerReference) bool { return ownerOf(s, o, r) != stays })}
+		return []controllers.Intent{elsewhere(s, o, withoutOwners(o, func(r metav1.OwnerReference) bool { return ownerOf(s, o, r) != stays }))}
 	}
 	policy := metav1.DeletePropagationBackground
 	switch m := o.Meta(); {
 	case has(m, metav1.FinalizerOrphanDependents):
 		policy = metav1.DeletePropagationOrphan
+	case waiting > 0 && inCircle(s, o) && blocks(m):
+		return []controllers.Intent{unblocking(o)}
 	case has(m, metav1.FinalizerDeleteDependents), waiting > 0 && owns(s, o):
 		policy = metav1.DeletePropagationForeground
 	}
-	i := controllers.Delete(o)
+	i := elsewhere(s, o, controllers.Delete(o))
 	i.Options.PropagationPolicy = &policy
 	seen := o.Meta().GetResourceVersion()
 	i.Options.Preconditions.ResourceVersion = &seen
 	return []controllers.Intent{i}
+}
+
+// elsewhere says so if an owner is in another namespace.
+func elsewhere(s *projections.Snapshot, o *events.Object, i controllers.Intent) controllers.Intent {
+	for _, r := range o.Meta().GetOwnerReferences() {
+		if owner := s.ByUID(string(r.UID)); o.Key.Namespace != "" && owner.Exists() && owner.Key.Namespace != "" && owner.Key.Namespace != o.Key.Namespace {
+			return i.Because("OwnerRefInvalidNamespace", "ownerRef [%s/%s, namespace: %s, name: %s, uid: %s] does not exist in namespace %q",
+				r.APIVersion, r.Kind, o.Key.Namespace, r.Name, r.UID, o.Key.Namespace)
+		}
+	}
+	return i
+}
+
+// inCircle reports an object with a dependent that itself waits for its dependents:
+// the two may wait for each other.
+func inCircle(s *projections.Snapshot, o *events.Object) bool {
+	for d := range dependents(s, o) {
+		if m := d.Meta(); m.GetDeletionTimestamp() != nil && has(m, metav1.FinalizerDeleteDependents) {
+			return true
+		}
+	}
+	return false
+}
+
+func blocks(m metav1.Object) bool {
+	return slices.ContainsFunc(m.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.BlockOwnerDeletion != nil && *r.BlockOwnerDeletion })
+}
+
+// unblocking lets o's owners go before o.
+func unblocking(o *events.Object) controllers.Intent {
+	return changedCopy(o, func(m metav1.Object) {
+		refs, no := slices.Clone(m.GetOwnerReferences()), false
+		for i := range refs {
+			refs[i].BlockOwnerDeletion = &no
+		}
+		m.SetOwnerReferences(refs)
+	})
 }
 
 func owns(s *projections.Snapshot, o *events.Object) bool {
