@@ -113,7 +113,7 @@ func (b *backtest) take(c projections.Change) {
 	}
 	b.report.Ended = c.Event.Time
 	k := c.Event.Key
-	if c.Void != nil || k.Group != "" {
+	if c.Void != nil || k.Group != "" && k.Group != "storage.k8s.io" {
 		return
 	}
 	for _, side := range []*cluster{b.recorded, b.tried} {
@@ -127,6 +127,7 @@ func (b *backtest) take(c projections.Change) {
 	if k.Resource == "pods" {
 		b.takePod(c)
 	}
+	b.takeVolumes(c)
 	b.wake()
 	b.recorded.trim()
 	b.tried.trim()
@@ -188,7 +189,7 @@ func (b *backtest) decide(c projections.Change, pod *corev1.Pod) *replayed {
 	r := &replayed{pod: c.Event.Key}
 	b.pods[pod.UID] = r
 	b.order = append(b.order, r)
-	p := &pending{object: c.Old, pod: pod, class: b.tried.classOf(pod), arrival: c.Old.Version}
+	p := &pending{object: c.Old, pod: pod, class: b.tried.classOf(pod), arrival: c.Old.Version, claims: claimsOf(pod)}
 	b.queue.add(p)
 	if !b.place(p, r) {
 		b.report.Tried.Waited++
@@ -206,6 +207,9 @@ func (b *backtest) place(p *pending, r *replayed) bool {
 	}
 	r.tried, r.why = n.name, explain(b.tried, p.class, n)
 	b.tried.bind(p.pod.UID, n, p.class.demand, p.class.group)
+	if p.claims != nil {
+		b.tried.volumes.use(p.pod)
+	}
 	b.queue.remove(p)
 	b.report.Tried.Placed++
 	return true
@@ -219,6 +223,10 @@ func (b *backtest) wake() {
 		b.woken = end
 	}
 	wake(b.tried, b.queue)
+	b.placeActive()
+}
+
+func (b *backtest) placeActive() {
 	for b.queue.active.Len() > 0 {
 		p := b.queue.active.items[0]
 		b.place(p, b.pods[p.pod.UID])
