@@ -160,7 +160,7 @@ func warns(reason string) bool {
 var bad = map[string]bool{
 	"PodFailurePolicy": true, "TooManySucceededPods": true, "UnexpectedJob": true, "MissSchedule": true,
 	"ReplicaSetCreateError": true, "DeploymentRollbackRevisionNotFound": true, "DeploymentRollbackTemplateUnchanged": true,
-	"TooManyMissedTimes": true, "UnparseableSchedule": true, "UnknownTimeZone": true, "UnsupportedSchedule": true,
+	"OwnerRefInvalidNamespace": true, "TooManyMissedTimes": true, "UnparseableSchedule": true, "UnknownTimeZone": true, "UnsupportedSchedule": true,
 }
 
 // event builds the Event.
