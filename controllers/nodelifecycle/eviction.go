@@ -2,9 +2,11 @@ package nodelifecycle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/klog/v2"
 
 	"github.com/reckon-project/reckon/controllers"
@@ -36,6 +38,7 @@ func NewEviction() *controllers.Controller {
 				add(pod.Key)
 			}
 		}).
+		Writes(events.Progressed).
 		Reconcile(evict)
 }
 
@@ -59,54 +62,87 @@ func evict(ctx context.Context, s *projections.Snapshot, key events.Key) (contro
 		return controllers.Result{}, nil
 	}
 	pod, ok := o.Value.(*corev1.Pod)
-	if !ok || pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
+	if !ok {
 		return controllers.Result{}, nil
 	}
 	taints := noExecute(s, pod.Spec.NodeName)
 	if len(taints) == 0 {
 		return controllers.Result{}, nil
 	}
-	left, bounded := tolerated(pod, taints, controllers.Now(ctx))
+	now := controllers.Now(ctx)
+	left, bounded := tolerated(pod, taints, now)
 	switch {
 	case !bounded:
 		return controllers.Result{}, nil
 	case left > 0:
 		return controllers.Result{RequeueAfter: left}, nil
+	case isMarked(pod):
+		return controllers.Do(controllers.Delete(o)), nil
 	}
-	return controllers.Do(controllers.Delete(o).
+	return controllers.Do(controllers.Progressed(o, marked(pod, now)).
 		Because("TaintManagerEviction", "Marking for deletion Pod %s/%s", key.Namespace, key.Name)), nil
 }
 
-// tolerated is how long the pod may stay; bounded is false if for ever.
+// tolerated is how long the pod may stay; bounded is false if for ever. Of several
+// tolerations of a taint the first counts.
 func tolerated(pod *corev1.Pod, taints []corev1.Taint, now time.Time) (left time.Duration, bounded bool) {
+	came := boundAt(pod)
 	for i := range taints {
-		taint := &taints[i]
-		forever, tolerates, least := false, false, time.Duration(0)
-		for j := range pod.Spec.Tolerations {
-			t := &pod.Spec.Tolerations[j]
-			if !t.ToleratesTaint(klog.Background(), taint, false) {
-				continue
-			}
-			if t.TolerationSeconds == nil {
-				forever = true
-				continue
-			}
-			if d := time.Duration(max(0, *t.TolerationSeconds)) * time.Second; !tolerates || d < least {
-				least = d
-			}
-			tolerates = true
+		j := slices.IndexFunc(pod.Spec.Tolerations, func(t corev1.Toleration) bool { return t.ToleratesTaint(klog.Logger{}, &taints[i], false) })
+		if j < 0 {
+			return 0, true
 		}
-		if forever && !tolerates {
+		seconds := pod.Spec.Tolerations[j].TolerationSeconds
+		if seconds == nil {
 			continue
 		}
-		wait := least
-		if tolerates && taint.TimeAdded != nil {
-			wait = taint.TimeAdded.Add(least).Sub(now)
+		since := now // the taint's time is about to be written
+		if at := taints[i].TimeAdded; at != nil {
+			since = at.Time
 		}
+		if since.Before(came) {
+			since = came
+		}
+		wait := since.Add(time.Duration(max(0, *seconds)) * time.Second).Sub(now)
 		if !bounded || wait < left {
 			left = wait
 		}
 		bounded = true
 	}
 	return left, bounded
+}
+
+// boundAt is when the pod came to its node, as far as that is known.
+func boundAt(pod *corev1.Pod) time.Time {
+	for i := range pod.Status.Conditions {
+		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return pod.CreationTimestamp.Time
+}
+
+// byTaint is the reason of the condition DisruptionTarget that this controller sets.
+const byTaint = "DeletionByTaintManager"
+
+func isMarked(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.DisruptionTarget && c.Status == corev1.ConditionTrue && c.Reason == byTaint
+	})
+}
+
+// marked is the pod as the target of a disruption.
+func marked(pod *corev1.Pod, now time.Time) *corev1.Pod {
+	changed := pod.DeepCopy()
+	c := corev1.PodCondition{
+		Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: byTaint,
+		Message: "Taint manager: deleting due to NoExecute taint", LastTransitionTime: metav1.NewTime(now.Truncate(time.Second)),
+	}
+	is := func(c corev1.PodCondition) bool { return c.Type == corev1.DisruptionTarget }
+	if i := slices.IndexFunc(changed.Status.Conditions, is); i >= 0 {
+		changed.Status.Conditions[i] = c
+	} else {
+		changed.Status.Conditions = append(changed.Status.Conditions, c)
+	}
+	return changed
 }

@@ -3,6 +3,7 @@ package nodelifecycle
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,7 +16,7 @@ import (
 )
 
 // Grace is how long a node may be silent by default.
-const Grace = 40 * time.Second
+const Grace = 50 * time.Second
 
 // beforeLost keeps what the node had reported about itself while it is lost.
 const beforeLost = "reckon.dev/conditions-before-lost"
@@ -49,7 +50,11 @@ func (l lifecycle) reconcile(ctx context.Context, s *projections.Snapshot, key e
 	}
 	now := controllers.Now(ctx)
 	last, heard := l.beats.Last(node.Name)
-	left := last.Add(l.grace).Sub(now)
+	grace := l.grace
+	if condition(node, corev1.NodeReady) == nil {
+		grace += grace / 5 // it is only just starting
+	}
+	left := last.Add(grace).Sub(now)
 	unknown := isUnknown(node)
 	switch {
 	case left <= 0 && !unknown:
@@ -78,10 +83,13 @@ func (l lifecycle) reconcile(ctx context.Context, s *projections.Snapshot, key e
 		l.beats.await(node.Name)
 	}
 	result := controllers.Result{RequeueAfter: left}
-	if taints := taintsOf(node, now); !apiequality.Semantic.DeepEqual(taints, node.Spec.Taints) {
+	taints, labels := taintsOf(node, now), formerLabelsOf(node)
+	if len(labels) > 0 || !apiequality.Semantic.DeepEqual(taints, node.Spec.Taints) {
 		changed := node.DeepCopy()
 		changed.Spec.Taints = taints
-		result.Intents = append(result.Intents, controllers.Patch(o, changed))
+		maps.Copy(changed.Labels, labels)
+		// Not a patch: it would take back a taint that somebody sets right now.
+		result.Intents = append(result.Intents, controllers.Update(o, changed))
 	}
 	return result, nil
 }

@@ -20,22 +20,40 @@ var n1 = controllers.Node.Key("", "n1")
 
 func start(t *testing.T) *controllertest.World {
 	w := controllertest.NewWorld(t)
-	w.Run(nodelifecycle.New(nodelifecycle.NewBeats(w.Bus, time.Now), 0), nodelifecycle.NewEviction(), nodelifecycle.NewPods())
+	w.Run(nodelifecycle.New(nodelifecycle.NewBeats(w.Bus, time.Now), 0), nodelifecycle.NewZones(), nodelifecycle.NewEviction(), nodelifecycle.NewPods())
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}}
 	node.Spec.Taints = []corev1.Taint{{Key: corev1.TaintNodeNotReady, Effect: corev1.TaintEffectNoSchedule}, {Key: "mine", Effect: corev1.TaintEffectNoSchedule}}
 	w.Create(controllers.Node, node)
+	// Another one that is ready: where none is nothing is evicted.
+	addNode(w, "n2", "")
 	w.Settle()
 	return w
 }
 
-// beat lets time pass with a heartbeat of n1 every four seconds.
-func beat(t *testing.T, w *controllertest.World, d time.Duration) {
+func addNode(w *controllertest.World, name, zone string) {
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	if zone != "" {
+		node.Labels = map[string]string{corev1.LabelTopologyZone: zone}
+	}
+	w.Create(controllers.Node, node)
+	setReady(w, name, corev1.ConditionTrue)
+}
+
+func setReady(w *controllertest.World, name string, status corev1.ConditionStatus) {
+	w.PatchStatus(controllers.Node.Key("", name), `{"status":{"conditions":[{"type":"Ready","status":%q,"lastTransitionTime":%q}]}}`,
+		status, time.Now().UTC().Format(time.RFC3339))
+}
+
+// beat lets time pass with a heartbeat of these nodes every four seconds.
+func beat(t *testing.T, w *controllertest.World, d time.Duration, nodes ...string) {
 	t.Helper()
-	for ; d > 0; d -= 4 * time.Second {
-		if err := w.Bus.Publish("beat.n1", []byte(`{"node":"n1"}`)); err != nil {
-			t.Fatal(err)
+	for ; d > 0; d -= min(d, 4*time.Second) {
+		for _, node := range nodes {
+			if err := w.Bus.Publish("beat."+node, nil); err != nil {
+				t.Fatal(err)
+			}
 		}
-		w.Advance(4 * time.Second)
+		w.Advance(min(d, 4*time.Second))
 	}
 }
 
@@ -54,6 +72,9 @@ func show(w *controllertest.World) string {
 		for _, c := range pod.Status.Conditions {
 			if c.Type == corev1.PodReady {
 				fmt.Fprintf(&b, " ready %s %s", c.Status, c.Reason)
+			}
+			if c.Type == corev1.DisruptionTarget {
+				fmt.Fprintf(&b, " target %s", c.Reason)
 			}
 		}
 		if pod.DeletionTimestamp != nil {
@@ -83,17 +104,19 @@ func TestLostAndRecovered(t *testing.T) {
 			pod.Spec.Tolerations = tolerations
 			w.Create(controllers.Pod, pod)
 		}
-		beat(t, w, 5*time.Minute)
+		beat(t, w, 5*time.Minute, "n1", "n2")
 		script.Say("five minutes of heartbeats", show(w))
-		w.Advance(30 * time.Second)
-		script.Say("30 s of silence", show(w))
-		w.Advance(15 * time.Second)
-		script.Say("45 s of silence", show(w))
-		w.Advance(time.Minute)
+		beat(t, w, 40*time.Second, "n2")
+		script.Say("40 s of silence", show(w))
+		beat(t, w, 15*time.Second, "n2")
+		script.Say("55 s of silence", show(w))
+		beat(t, w, time.Minute, "n2")
 		script.Say("a minute more", show(w))
-		beat(t, w, 4*time.Second)
+		beat(t, w, 4*time.Second, "n1", "n2")
 		script.Say("a heartbeat", show(w))
-		script.Keep = func(e *events.Event) bool { return e.Type == events.Lost || e.Type == events.Recovered }
+		script.Keep = func(e *events.Event) bool {
+			return e.Type == events.Lost || e.Type == events.Recovered || e.Reason == "TaintManagerEviction"
+		}
 		script.Step("the log says")
 		script.Done()
 	})

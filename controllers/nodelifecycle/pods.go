@@ -26,8 +26,11 @@ func NewPods() *controllers.Controller {
 			if o, n := nodeOf(c.Old), nodeOf(c.New); o != nil && n != nil && isUnknown(o) == isUnknown(n) {
 				return
 			}
-			for pod := range s.PodsOn(c.New.Key.Name) {
-				add(pod.Key)
+			node := nodeOf(c.New)
+			for o := range s.PodsOn(c.New.Key.Name) {
+				if pod, ok := o.Value.(*corev1.Pod); ok && node != nil && mark(pod, node) >= 0 {
+					add(o.Key)
+				}
 			}
 		}).
 		Writes(events.Progressed).
@@ -55,21 +58,30 @@ func markPod(ctx context.Context, s *projections.Snapshot, key events.Key) (cont
 	if !ok {
 		return controllers.Result{}, nil
 	}
+	i := mark(pod, node)
+	if i < 0 {
+		return controllers.Result{}, nil
+	}
 	changed := pod.DeepCopy()
-	for i := range changed.Status.Conditions {
-		c := &changed.Status.Conditions[i]
-		if c.Type != corev1.PodReady {
-			continue
-		}
-		c.LastTransitionTime = metav1.NewTime(controllers.Now(ctx).Truncate(time.Second))
-		switch lost := isUnknown(node); {
-		case lost && c.Status == corev1.ConditionTrue:
-			c.Status, c.Reason = corev1.ConditionFalse, nodeNotReady
-			return controllers.Do(controllers.Progressed(o, changed).Because(nodeNotReady, "Node is not ready")), nil
-		case !lost && c.Status == corev1.ConditionFalse && c.Reason == nodeNotReady:
-			c.Status, c.Reason = corev1.ConditionTrue, ""
-			return controllers.Do(controllers.Progressed(o, changed).Because("NodeReady", "Node is back")), nil
+	c := &changed.Status.Conditions[i]
+	c.LastTransitionTime = metav1.NewTime(controllers.Now(ctx).Truncate(time.Second))
+	if isUnknown(node) {
+		c.Status, c.Reason = corev1.ConditionFalse, nodeNotReady
+		return controllers.Do(controllers.Progressed(o, changed).Because(nodeNotReady, "Node is not ready")), nil
+	}
+	c.Status, c.Reason = corev1.ConditionTrue, ""
+	return controllers.Do(controllers.Progressed(o, changed).Because("NodeReady", "Node is back")), nil
+}
+
+// mark is the index of the pod's condition Ready if that isn't what its node makes
+// of it, -1 if nothing is to be done.
+func mark(pod *corev1.Pod, node *corev1.Node) int {
+	lost := isUnknown(node)
+	for i := range pod.Status.Conditions {
+		c := &pod.Status.Conditions[i]
+		if c.Type == corev1.PodReady && (lost && c.Status == corev1.ConditionTrue || !lost && c.Status == corev1.ConditionFalse && c.Reason == nodeNotReady) {
+			return i
 		}
 	}
-	return controllers.Result{}, nil
+	return -1
 }
