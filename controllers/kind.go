@@ -56,8 +56,17 @@ func (k Kind) Key(namespace, name string) events.Key {
 }
 
 // ControllerRef is the owner reference marked as controller, nil if there is none.
+// It is the object's own: not to be changed.
 func ControllerRef(m metav1.Object) *metav1.OwnerReference {
-	refs := m.GetOwnerReferences()
+	var refs []metav1.OwnerReference
+	if typed, ok := m.(metav1.ObjectMetaAccessor); ok {
+		if meta, ok := typed.GetObjectMeta().(*metav1.ObjectMeta); ok {
+			refs = meta.OwnerReferences // GetOwnerReferences copies, for every event that a watch looks at
+		}
+	}
+	if refs == nil {
+		refs = m.GetOwnerReferences()
+	}
 	for i := range refs {
 		if refs[i].Controller != nil && *refs[i].Controller {
 			return &refs[i]
