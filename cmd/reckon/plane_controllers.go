@@ -36,10 +36,14 @@ func (p *plane) runControllers(ctx context.Context) error {
 		}
 		return p.gateway.Transport(controllerUser(controller))
 	}
+	ranges, err := p.options.podRanges()
+	if err != nil {
+		return err
+	}
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return controllers.Run(ctx, controllers.Options{Bus: p.bus, Projection: p.log, Intake: intake, Holder: p.holder},
-			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review, Open: p.openSecret, Token: token, Intake: intake})...)
+			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review, Open: p.openSecret, Token: token, Intake: intake, PodRanges: ranges, ServiceLB: p.options.serviceLB, OwnPorts: p.options.ownPorts()})...)
 	})
 	group.Go(func() error {
 		return nodefeed.Run(ctx, nodefeed.Options{Bus: p.bus, Projection: p.log, Open: p.openSecret, Holder: p.holder})

@@ -39,6 +39,8 @@ type planeOptions struct {
 	nodeName    string
 	podCIDR     string
 	clusterCIDR string
+	nodeBits    int
+	serviceLB   bool
 	containerd  string
 	cniBin      string
 	clusterDNS  string

@@ -37,6 +37,7 @@ that keeps everything on each of them.
 	}
 	dataFlags(cmd)
 	o.serverFlags(cmd)
+	o.rangeFlags(cmd, false)
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "run in the background; return once the API answers")
 	return cmd
 }

@@ -43,6 +43,7 @@ Pods run on containerd; if none is named, a private one is started.`,
 	dataFlags(cmd)
 	o.serverFlags(cmd)
 	o.nodeFlags(cmd)
+	o.rangeFlags(cmd, true)
 	cmd.Flags().BoolVar(&o.hollow, "hollow", false, "run a fork (reckon fork): hollow nodes stand in for the real ones, on other ports unless told")
 	cmd.Flags().BoolVarP(&detach, "detach", "d", false, "run in the background; return once the node is ready")
 	return cmd

@@ -20,6 +20,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/garbage"
 	"github.com/reckon-project/reckon/controllers/job"
 	"github.com/reckon-project/reckon/controllers/namespace"
+	"github.com/reckon-project/reckon/controllers/nodeipam"
 	"github.com/reckon-project/reckon/controllers/nodelifecycle"
 	"github.com/reckon-project/reckon/controllers/podgc"
 	"github.com/reckon-project/reckon/controllers/replicaset"
@@ -43,8 +44,11 @@ type Settings struct {
 	// Open gives a Secret with its values; nil: they aren't sealed.
 	Open func(*corev1.Secret) (*corev1.Secret, error)
 	// Token makes a service account's token for a Secret; nil: they aren't filled.
-	Token  func(context.Context, *corev1.ServiceAccount, *corev1.Secret) (string, error)
-	Intake controllers.Intake // the way to APIs that are read; nil: there are no metrics
+	Token     func(context.Context, *corev1.ServiceAccount, *corev1.Secret) (string, error)
+	Intake    controllers.Intake // the way to APIs that are read; nil: there are no metrics
+	PodRanges nodeipam.Ranges    // nodes without a pod range get one of these; none: they stay without
+	ServiceLB bool               // services of type LoadBalancer get the addresses of nodes
+	OwnPorts  []int32            // of the servers, that no such service gets
 }
 
 // Controllers makes all built-in controllers.
@@ -70,7 +74,6 @@ func Controllers(s Settings) []*controllers.Controller {
 		daemonset.New(),
 		namespace.New(s.Volatile),
 		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
-		nodelifecycle.NewZones(),
 		nodelifecycle.NewEviction(),
 		nodelifecycle.NewPods(),
 		clusterrole.New(),

@@ -5,7 +5,10 @@ import (
 
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/endpointslicemirroring"
+	"github.com/reckon-project/reckon/controllers/loadbalancer"
+	"github.com/reckon-project/reckon/controllers/nodeipam"
 	"github.com/reckon-project/reckon/controllers/podautoscaler"
+	"github.com/reckon-project/reckon/controllers/resourceclaim"
 )
 
 // scaling are the controllers that size workloads and look after what they share.
@@ -14,8 +17,15 @@ func (s Settings) scaling() []*controllers.Controller {
 	if s.Intake != nil {
 		api = s.Intake(podautoscaler.Account)
 	}
-	return []*controllers.Controller{
+	out := []*controllers.Controller{
 		podautoscaler.New(api, s.Clock),
 		endpointslicemirroring.New(),
+		resourceclaim.NewPods(),
+		resourceclaim.NewClaims(),
+		nodeipam.New(s.PodRanges),
 	}
+	if s.ServiceLB {
+		out = append(out, loadbalancer.New(s.OwnPorts...))
+	}
+	return out
 }
