@@ -27,6 +27,7 @@ deps: ## install the Debian packages that a node needs and that are missing
 
 deps-test: deps ## install what the tests need besides
 	@hack/install-packages $(TEST_PACKAGES)
+	@{ command -v node && command -v npm; } >/dev/null || hack/install-packages nodejs npm
 
 build: ## build bin/reckon
 	@mkdir -p $(dir $(BIN))

@@ -141,6 +141,9 @@ func TestACustomControllerHasTheRightsOfItsServiceAccount(t *testing.T) {
 	if status, body := o.call("GET", "/apis/apps/v1/deployments?watch=true"); status != "400" {
 		t.Errorf("a watch as a message: %s %s", status, body)
 	}
+	if status, _ := o.call("GET", "/apis"); status != "200" {
+		t.Errorf("discovery: %s", status)
+	}
 	now := o.poll(0).Position
 	seq, err := o.report(d, 1, `{"status":{"replicas":1}}`)
 	if err != nil {

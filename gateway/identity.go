@@ -85,8 +85,9 @@ func busIdentity(subject string) (identity, error) {
 			trust: trustWords,
 		}, nil
 	case kind == "controller" && namespace != "" && account != "" && !strings.Contains(account, ":"):
+		u := serviceaccount.UserInfo(namespace, account, "")
 		return identity{
-			user:    serviceaccount.UserInfo(namespace, account, ""),
+			user:    &user.DefaultInfo{Name: u.GetName(), Groups: append(u.GetGroups(), user.AllAuthenticated)},
 			trust:   trustOwn,
 			account: events.Key{Resource: "serviceaccounts", Namespace: namespace, Name: account}, leadership: token,
 		}, nil
