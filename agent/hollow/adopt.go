@@ -20,7 +20,7 @@ func (r *Runtime) Adopt(p *v1.Pod) {
 	defer r.mu.Unlock()
 	uid := string(p.UID)
 	s := &sandbox{
-		item: &cri.PodSandbox{Id: r.id("sandbox"), Metadata: &cri.PodSandboxMetadata{Name: p.Name, Namespace: p.Namespace, Uid: uid},
+		item: &cri.PodSandbox{Id: r.id("sandbox", uid, "", 0), Metadata: &cri.PodSandboxMetadata{Name: p.Name, Namespace: p.Namespace, Uid: uid},
 			State: cri.PodSandboxState_SANDBOX_READY, CreatedAt: p.Status.StartTime.UnixNano(),
 			Labels: map[string]string{runtime.LabelPodUID: uid}, Annotations: p.Annotations},
 		ip: p.Status.PodIP,
@@ -67,7 +67,7 @@ func (r *Runtime) adopt(s *sandbox, spec *v1.Container, attempt uint32, id strin
 		return
 	}
 	if c.status.Id == "" {
-		c.status.Id = r.id("container")
+		c.status.Id = r.id("container", s.item.Metadata.Uid, meta.Name, meta.Attempt)
 	}
 	c.status.CreatedAt = c.status.StartedAt
 	c.item = &cri.Container{Id: c.status.Id, PodSandboxId: s.item.Id, Metadata: meta, Image: c.status.Image, Labels: s.item.Labels}

@@ -21,7 +21,7 @@ func (r *Runtime) CreateContainer(_ context.Context, id string, config *cri.Cont
 		return "", fmt.Errorf("sandbox %s: %w", id, events.ErrNotFound)
 	}
 	c := &container{sandbox: s}
-	c.item = &cri.Container{Id: r.id("container"), PodSandboxId: id, Metadata: config.Metadata, Image: config.Image, Labels: config.Labels}
+	c.item = &cri.Container{Id: r.id("container", s.item.Metadata.Uid, config.Metadata.Name, config.Metadata.Attempt), PodSandboxId: id, Metadata: config.Metadata, Image: config.Image, Labels: config.Labels}
 	c.status = &cri.ContainerStatus{Id: c.item.Id, Metadata: config.Metadata, State: cri.ContainerState_CONTAINER_CREATED,
 		CreatedAt: r.clock.Now().UnixNano(), Image: config.Image, ImageRef: config.Image.Image, Annotations: config.Annotations}
 	s.containers = append(s.containers, c)

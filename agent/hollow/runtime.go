@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +27,11 @@ type Runtime struct {
 	delay time.Duration // that running a sandbox takes
 
 	mu         sync.Mutex
-	n          uint64
-	ip         uint32
 	sandboxes  map[string]*sandbox // by id
 	byUID      map[string][]*sandbox
 	containers map[string]*container // by id
 	listener   func(runtime.Event)
-	taken      map[string]bool // addresses of adopted pods
+	taken      map[string]bool // addresses of its pods
 }
 
 type sandbox struct {
@@ -57,11 +54,6 @@ var _ runtime.Runtime = (*Runtime)(nil)
 func NewRuntime(c clock.WithTickerAndDelayedExecution, node int, delay time.Duration) *Runtime {
 	return &Runtime{clock: c, node: node, delay: delay, sandboxes: map[string]*sandbox{}, byUID: map[string][]*sandbox{},
 		containers: map[string]*container{}, taken: map[string]bool{}}
-}
-
-func (r *Runtime) id(kind string) string {
-	r.n++
-	return kind + "-" + strconv.Itoa(r.node) + "-" + strconv.FormatUint(r.n, 10)
 }
 
 // List implements runtime.Runtime.
@@ -113,24 +105,16 @@ func (r *Runtime) RunSandbox(ctx context.Context, config *cri.PodSandboxConfig) 
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	ip := r.nextIP()
-	for r.taken[ip] {
-		ip = r.nextIP()
-	}
 	uid := config.Metadata.Uid
+	ip := r.address(uid)
 	s := &sandbox{
-		item: &cri.PodSandbox{Id: r.id("sandbox"), Metadata: config.Metadata, State: cri.PodSandboxState_SANDBOX_READY,
+		item: &cri.PodSandbox{Id: r.id("sandbox", uid, "", config.Metadata.Attempt), Metadata: config.Metadata, State: cri.PodSandboxState_SANDBOX_READY,
 			CreatedAt: r.clock.Now().UnixNano(), Labels: map[string]string{runtime.LabelPodUID: uid}, Annotations: config.Annotations},
 		ip: ip,
 	}
-	r.sandboxes[s.item.Id] = s
+	r.sandboxes[s.item.Id], r.taken[ip] = s, true
 	r.byUID[uid] = append(r.byUID[uid], s)
 	return s.item.Id, nil
-}
-
-func (r *Runtime) nextIP() string {
-	r.ip++
-	return fmt.Sprintf("10.%d.%d.%d", 64+r.node>>6&63, (r.node&63)<<2|int(r.ip>>8&3), r.ip&255)
 }
 
 // StopSandbox implements runtime.Runtime.
@@ -163,6 +147,7 @@ func (r *Runtime) RemoveSandbox(ctx context.Context, id string) error {
 		delete(r.containers, c.item.Id)
 	}
 	delete(r.sandboxes, id)
+	delete(r.taken, s.ip)
 	delete(r.byUID, s.item.Metadata.Uid)
 	return nil
 }
