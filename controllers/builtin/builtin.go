@@ -74,6 +74,7 @@ func Controllers(s Settings) []*controllers.Controller {
 		daemonset.New(),
 		namespace.New(s.Volatile),
 		nodelifecycle.New(nodelifecycle.NewBeats(s.Bus, s.Clock), s.NodeGrace),
+		nodelifecycle.NewZones(),
 		nodelifecycle.NewEviction(),
 		nodelifecycle.NewPods(),
 		clusterrole.New(),
