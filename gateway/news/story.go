@@ -140,7 +140,7 @@ func (s *story) name() string {
 
 // warns reports whether a reason is bad news.
 func warns(reason string) bool {
-	for _, prefix := range []string{"Failed", "BackOff", "Unhealthy", "Unmanaged", "Evict", "Err", "Invalid", "OOM", "Preempt", "NodeNotReady", "NodeLost", "NetworkNotReady", "ClaimLost", "ClaimMisbound", "VolumeFailed", "VolumeUnknown"} {
+	for _, prefix := range []string{"Failed", "BackOff", "Ambiguous", "SelectorRequired", "TooManyAddresses", "Unhealthy", "Unmanaged", "Evict", "Err", "Invalid", "OOM", "Preempt", "NodeNotReady", "NodeLost", "NetworkNotReady", "ClaimLost", "ClaimMisbound", "VolumeFailed", "VolumeUnknown"} {
 		if strings.HasPrefix(reason, prefix) {
 			return true
 		}
