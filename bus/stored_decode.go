@@ -13,18 +13,51 @@ import (
 type storedDecoder struct {
 	header nats.Header
 	values []string
+	lines  events.Lines
 }
 
 func (d *storedDecoder) decode(s Stored) (*events.Event, error) {
-	header, err := d.parse(s.Header)
-	if err != nil {
-		return nil, err
-	}
 	var data []byte
 	if len(s.Data) > 0 {
 		data = append(data, s.Data...)
 	}
-	return decode(string(s.Subject), header, data, s.Sequence, s.Time)
+	subject := string(s.Subject)
+	if d.read(s.Header) {
+		if e, err := d.lines.Parse(subject, data); err == nil {
+			e.Sequence, e.Stored = s.Sequence, s.Time.UTC()
+			return e, nil
+		}
+	}
+	header, err := d.parse(s.Header)
+	if err != nil {
+		return nil, err
+	}
+	return decode(subject, header, data, s.Sequence, s.Time)
+}
+
+// read takes in the lines of an event's header; false: it is of another form, or
+// says more about the message than an event does.
+func (d *storedDecoder) read(block []byte) bool {
+	first, rest, ok := strings.Cut(string(block), "\r\n")
+	if !ok || first != "NATS/1.0" {
+		return false
+	}
+	d.lines.Reset()
+	for {
+		line, more, ok := strings.Cut(rest, "\r\n")
+		if !ok {
+			return false
+		}
+		if line == "" {
+			return true
+		}
+		rest = more
+		name, value, ok := strings.Cut(line, ":")
+		if !ok || name == markerReason || name == HeaderStored {
+			return false
+		}
+		d.lines.Add(name, strings.TrimLeft(value, " \t"))
+	}
 }
 
 // parse reads a header's block as NATS' client does, but of a repeated key only

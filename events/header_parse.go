@@ -15,61 +15,96 @@ type rawHeader struct {
 	verb, component, uid, contentType                 string
 }
 
+// field is where a header's value goes, and a bit that tells it from the others;
+// nil for a header that isn't an event's.
+func (raw *rawHeader) field(name string) (to *string, bit uint32) {
+	switch name {
+	case "ce-envelope":
+		return &raw.envelope, 1 << 0
+	case "ce-specversion":
+		return &raw.specVersion, 1 << 1
+	case "ce-id":
+		return &raw.id, 1 << 2
+	case "ce-source":
+		return &raw.source, 1 << 3
+	case "ce-type":
+		return &raw.typ, 1 << 4
+	case "ce-time":
+		return &raw.time, 1 << 5
+	case "ce-traceparent":
+		return &raw.traceparent, 1 << 6
+	case "ce-actor":
+		return &raw.actor, 1 << 7
+	case "ce-reason":
+		return &raw.reason, 1 << 8
+	case "ce-note":
+		return &raw.note, 1 << 9
+	case "ce-why":
+		return &raw.why, 1 << 10
+	case "ce-verb":
+		return &raw.verb, 1 << 11
+	case "ce-component":
+		return &raw.component, 1 << 12
+	case "ce-uid":
+		return &raw.uid, 1 << 13
+	case "If-Version":
+		return &raw.ifVersion, 1 << 14
+	case "ce-epoch":
+		return &raw.epoch, 1 << 15
+	case "ce-counter":
+		return &raw.counter, 1 << 16
+	case "ce-cause":
+		return &raw.cause, 1 << 17
+	case "content-type":
+		return &raw.contentType, 1 << 18
+	}
+	return nil, 0
+}
+
 // rawOf goes once over a header: a lookup of each name would cost more.
 func rawOf(h Header) (raw rawHeader) {
 	for name, values := range h {
 		if len(values) == 0 {
 			continue
 		}
-		v := values[0]
-		switch name {
-		case "ce-envelope":
-			raw.envelope = v
-		case "ce-specversion":
-			raw.specVersion = v
-		case "ce-id":
-			raw.id = v
-		case "ce-source":
-			raw.source = v
-		case "ce-type":
-			raw.typ = v
-		case "ce-time":
-			raw.time = v
-		case "ce-traceparent":
-			raw.traceparent = v
-		case "ce-actor":
-			raw.actor = v
-		case "ce-reason":
-			raw.reason = v
-		case "ce-note":
-			raw.note = v
-		case "ce-why":
-			raw.why = v
-		case "ce-verb":
-			raw.verb = v
-		case "ce-component":
-			raw.component = v
-		case "ce-uid":
-			raw.uid = v
-		case "If-Version":
-			raw.ifVersion = v
-		case "ce-epoch":
-			raw.epoch = v
-		case "ce-counter":
-			raw.counter = v
-		case "ce-cause":
-			raw.cause = v
-		case "content-type":
-			raw.contentType = v
+		if to, _ := raw.field(name); to != nil {
+			*to = values[0]
 		}
 	}
 	return raw
+}
+
+// Lines is a header that is read line by line: an event is parsed out of it
+// without a map being made, which costs as much as the rest.
+type Lines struct {
+	raw  rawHeader
+	seen uint32
+}
+
+// Reset forgets all lines.
+func (l *Lines) Reset() { *l = Lines{} }
+
+// Add takes in one line. Of a name that comes again the first value counts.
+func (l *Lines) Add(name, value string) {
+	if to, bit := l.raw.field(name); to != nil && l.seen&bit == 0 {
+		*to = value
+		l.seen |= bit
+	}
+}
+
+// Parse is [Parse] of these lines.
+func (l *Lines) Parse(subject string, data []byte) (*Event, error) {
+	return parse(subject, &l.raw, data)
 }
 
 // Parse is the inverse of Subject, Header and Data. It refuses what isn't an
 // event (ErrInvalid), and an envelope newer than EnvelopeVersion (*NewerEnvelope).
 func Parse(subject string, h Header, data []byte) (*Event, error) {
 	raw := rawOf(h)
+	return parse(subject, &raw, data)
+}
+
+func parse(subject string, raw *rawHeader, data []byte) (*Event, error) {
 	if v := raw.envelope; v != "" {
 		if n, err := strconv.ParseUint(v, 10, 32); err != nil || n > EnvelopeVersion {
 			return nil, &NewerEnvelope{Version: v}
