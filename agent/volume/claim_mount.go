@@ -100,7 +100,7 @@ func (m *Manager) owns(v *v1.PersistentVolume) bool {
 func Doomed(v *v1.PersistentVolume, node string) bool {
 	return v.DeletionTimestamp != nil && v.Annotations[provisionedBy] == provisioner && v.Annotations[annNode] == node &&
 		v.Spec.PersistentVolumeReclaimPolicy == v1.PersistentVolumeReclaimDelete &&
-		v.Status.Phase != v1.VolumeBound && v.Status.Reason != FolderRemoved
+		v.Status.Phase != v1.VolumeBound
 }
 
 // RemoveFolder removes what is in a volume of the built-in local path. A folder

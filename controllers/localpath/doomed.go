@@ -9,7 +9,7 @@ import (
 
 // DoomedOn names the node that is to remove a volume's folder, "" if none is.
 func DoomedOn(v *corev1.PersistentVolume) string {
-	if v.DeletionTimestamp == nil || v.Status.Phase == corev1.VolumeBound || v.Status.Reason == FolderRemoved ||
+	if v.DeletionTimestamp == nil || v.Status.Phase == corev1.VolumeBound ||
 		v.Spec.PersistentVolumeReclaimPolicy != corev1.PersistentVolumeReclaimDelete ||
 		v.Annotations[storagehelpers.AnnDynamicallyProvisioned] != Provisioner || !slices.Contains(v.Finalizers, finalizer) {
 		return ""

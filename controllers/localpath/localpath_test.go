@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/controllertest"
 	"github.com/reckon-project/reckon/controllers/localpath"
@@ -50,6 +52,39 @@ func of(w *controllertest.World, name string) *corev1.PersistentVolume {
 	return controllertest.Get[*corev1.PersistentVolume](w, controllers.PersistentVolume.Key("", c.Spec.VolumeName))
 }
 
+// report is what a node's agent tells about a volume.
+func report(t *testing.T, w *controllertest.World, v *corev1.PersistentVolume, node, status string) {
+	t.Helper()
+	if _, err := w.Bus.Log().Append(t.Context(), bus.Entry{Event: &events.Event{
+		Prefix: events.PrefixFact, Reporter: node, Key: controllers.PersistentVolume.Key("", v.Name), ID: bus.NewID(), Source: "agent/" + node,
+		Type: events.Reported, Time: time.Now(), UID: string(v.UID), Counter: events.Counter{Incarnation: 1, N: 1},
+		ContentType: events.ContentPatch, Data: []byte(status),
+	}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A node can report any status of a volume; that alone deletes nothing.
+func TestAVolumeInUseIsNotDeleted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := controllertest.NewWorld(t)
+		defer w.Stop()
+		w.Run(localpath.New(), localpath.NewClass(), volumebinding.New(), volumeprotection.NewClaims(), volumeprotection.NewVolumes())
+		w.Create(controllers.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "kube-system"}})
+		w.Create(controllers.Node, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1", Annotations: map[string]string{localpath.AnnFolder: "/v"}}})
+		w.Settle()
+		c := claim("data")
+		c.Annotations = map[string]string{"volume.kubernetes.io/selected-node": "n1"}
+		w.Create(controllers.PersistentVolumeClaim, c)
+		w.Settle()
+		report(t, w, of(w, "data"), "n2", `{"status":{"phase":"Released"}}`)
+		w.Settle()
+		if v := of(w, "data"); v.DeletionTimestamp != nil || v.Status.Phase != corev1.VolumeBound {
+			t.Errorf("the volume is %s, deleted %v", v.Status.Phase, v.DeletionTimestamp)
+		}
+	})
+}
+
 func TestFolderOnANode(t *testing.T) {
 	tell(t, "folder", func(w *controllertest.World, script *controllertest.Transcript) {
 		// Two controllers finish what is being created and deleted, in any order: only the turns are written down.
@@ -83,8 +118,10 @@ func TestFolderOnANode(t *testing.T) {
 		w.PatchStatus(zero, `{"status":{"phase":"Succeeded"}}`)
 		w.Delete(zero, "")
 		script.Step("the pod goes: the volume waits for its node")
-		w.PatchStatus(controllers.PersistentVolume.Key("", v.Name), `{"status":{"reason":"FolderRemoved"}}`)
-		script.Step("the node has removed the folder")
+		report(t, w, v, "n2", `{"status":{"reason":"FolderRemoved"}}`)
+		script.Step("another node says that the folder is gone")
+		report(t, w, v, "n1", `{"status":{"reason":"FolderRemoved"}}`)
+		script.Step("its node has removed the folder")
 		if n := w.Snapshot().Len("", "persistentvolumes"); n != 0 {
 			t.Errorf("%d volumes are left", n)
 		}

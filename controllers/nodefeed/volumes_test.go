@@ -55,7 +55,7 @@ func TestVolumes(t *testing.T) {
 		want(t, "the volume is deleted, but Bound", feed.take(w), "")
 		w.PatchStatus(volume, `{"status":{"phase":"Released"}}`)
 		want(t, "it is released", feed.take(w), "feed.n2.persistentvolumes._.v1 map[]")
-		w.PatchStatus(volume, `{"status":{"reason":"FolderRemoved"}}`)
-		want(t, "its folder is gone", feed.take(w), "feed.n2.persistentvolumes._.v1 gone")
+		w.Patch(volume, `{"metadata":{"finalizers":["example.com/other"]}}`)
+		want(t, "its folder is gone, and nobody waits for the node", feed.take(w), "feed.n2.persistentvolumes._.v1 gone")
 	})
 }
