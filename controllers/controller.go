@@ -132,26 +132,40 @@ func Do(intents ...Intent) Result { return Result{Intents: intents} }
 
 type callKey struct{}
 
+// call is the context of a reconcile.
 type call struct {
+	context.Context
 	now     time.Time
 	failure error
 }
 
+// Value implements context.Context.
+func (c *call) Value(key any) any {
+	if key == (callKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
 // Now is the time of this reconcile.
 func Now(ctx context.Context) time.Time {
-	c, _ := ctx.Value(callKey{}).(call)
-	return c.now
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c.now
+	}
+	return time.Time{}
 }
 
 // Failure is the error that stopped this key's previous intents, nil if they
 // were all carried out. Conflicts don't count.
 func Failure(ctx context.Context) error {
-	c, _ := ctx.Value(callKey{}).(call)
-	return c.failure
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c.failure
+	}
+	return nil
 }
 
 // WithCall gives the context of a reconcile at a time after a failure (nil: none).
 // The runtime does that; it is exported for tests and backtests.
 func WithCall(ctx context.Context, now time.Time, failure error) context.Context {
-	return context.WithValue(ctx, callKey{}, call{now, failure})
+	return &call{ctx, now, failure}
 }

@@ -68,7 +68,7 @@ func (q *queue) note(k events.Key, sequence uint64, trace string, own bool) {
 // addNoted asks for a reconcile of every key of which something is remembered.
 func (q *queue) addNoted() {
 	q.mu.Lock()
-	noted := slices.Collect(maps.Keys(q.state))
+	noted := slices.AppendSeq(make([]events.Key, 0, len(q.state)), maps.Keys(q.state))
 	q.mu.Unlock()
 	for _, k := range noted {
 		q.keys.Add(k)
