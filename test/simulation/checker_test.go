@@ -117,7 +117,7 @@ func (c *checker) change(change projections.Change) error {
 	if pod.Spec.NodeName != "" {
 		c.bound[uid] = pod.Spec.NodeName
 	}
-	return nil
+	return c.sets(c.projection.Snapshot(), pod)
 }
 
 // running names the pods with a container that runs on a node.
@@ -166,7 +166,7 @@ func (c *checker) machines(s *projections.Snapshot) error {
 			return fmt.Errorf("%s runs more than it has: %d pods with requests of %dm and %d bytes: %s", n.name, count, cpu, memory, c.describe(s, uids))
 		}
 	}
-	return nil
+	return c.ordinals(where)
 }
 
 // describe says what the log knows of pods.

@@ -44,6 +44,9 @@ func (w *world) unsettled() string {
 			return "pod " + p.Name + " is not bound"
 		}
 	}
+	if why := w.setsUnsettled(s); why != "" {
+		return why
+	}
 	return w.machinesUnsettled(s)
 }
 

@@ -27,9 +27,11 @@
 //     have a fold from zero and one from the newest checkpoint.
 //  4. Each append that was acknowledged is in the log under its sequence, and
 //     each write that the API said yes to was not void.
-//  5. Within 20 minutes after the last fault all deployments are as their spec
-//     says, no pod waits or is being deleted, no node has a taint, and exactly the
-//     pods that the log calls running run; and it stays so for a minute.
+//  5. Within 20 minutes after the last fault all deployments, stateful sets,
+//     daemon sets and jobs are as their spec says, no pod waits or is being deleted, no
+//     node has a taint, and exactly the pods that the log calls running run; and it
+//     stays so for a minute. No two pods of one ordinal ran at once, no job had
+//     more active pods than it may, and each of its pods is counted once.
 //  6. From every container's start the causes lead back to what a user asked for,
 //     in the trace of one such event; everything a component decided is in a trace.
 //  7. Two runs give the same log: every event with its sequence, time, subject,

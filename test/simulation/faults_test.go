@@ -11,7 +11,7 @@ var components = []string{"controllers", "nodefeed", "scheduler"}
 // planFaults queues all of a seed's faults, beside those that steps have by
 // themselves (lost and unanswered appends, doubles, delays).
 func (w *world) planFaults() {
-	for at, i := 8*time.Second, 0; at < chaos; i++ {
+	for at, i := 8*time.Second, 0; at < w.chaos; i++ {
 		w.later(at, "fault", func() { w.fault(i) })
 		at += w.between(time.Second, 9*time.Second, "fault after", i)
 	}

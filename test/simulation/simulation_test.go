@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"k8s.io/klog/v2"
 )
@@ -24,8 +25,7 @@ var (
 
 // TestSeeds runs each seed twice.
 func TestSeeds(t *testing.T) {
-	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
-	klog.SetLogger(klog.Background().V(10))
+	quiet()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // between the runs only
 	seeds, err := parseSeeds(*flagSeeds)
@@ -46,6 +46,12 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// quiet drops what components log outside the journal.
+func quiet() {
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil)))
+	klog.SetLogger(klog.Background().V(10))
+}
+
 // result is what is left of a run.
 type result struct {
 	events  []string
@@ -55,20 +61,27 @@ type result struct {
 func live(t *testing.T, seed uint64) (r result) {
 	runtime.GC()
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(seed)
+		w := newWorld(seed, 2*time.Minute)
+		w.planFaults()
 		w.live()
 		r = result{w.transcript(), w.journal}
 		if w.failure != nil {
 			t.Errorf("seed %d: %v\n\nwhat happened last:\n%s\n\nagain: go test ./test/simulation -run TestSeeds -seeds %d", seed, w.failure, w.tail(*flagTail), seed)
 		}
 		w.stop()
+		w.writeJournal(t)
 	})
-	if *flagJournal != "" {
-		if err := os.WriteFile(*flagJournal, []byte(strings.Join(r.journal, "\n")+"\n"), 0o644); err != nil {
-			t.Error(err)
-		}
-	}
 	return r
+}
+
+// writeJournal writes down all that happened if it was asked for.
+func (w *world) writeJournal(t *testing.T) {
+	if *flagJournal == "" {
+		return
+	}
+	if err := os.WriteFile(*flagJournal, []byte(strings.Join(w.journal, "\n")+"\n"), 0o644); err != nil {
+		t.Error(err)
+	}
 }
 
 // same compares two runs of one seed.

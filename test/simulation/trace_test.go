@@ -50,7 +50,7 @@ func (h history) sameTrace(e *events.Event) bool {
 
 // byUser reports what the simulation's users did; its API has them as service accounts.
 func byUser(e *events.Event) bool {
-	return strings.HasSuffix(e.Actor, ":alice") || strings.HasSuffix(e.Actor, ":bob")
+	return strings.HasSuffix(e.Actor, ":alice") || strings.HasSuffix(e.Actor, ":bob") || strings.HasSuffix(e.Actor, ":carol")
 }
 
 // roots are the events without a cause that e goes back to.

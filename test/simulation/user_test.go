@@ -45,18 +45,26 @@ func (w *world) user(name string) *user {
 // live does something every now and then until the faults end.
 func (u *user) live(ctx context.Context) {
 	began := time.Now()
-	if u.name == "alice" {
+	switch u.name {
+	case "alice":
 		u.until(ctx, http.MethodPost, "/api/v1/namespaces", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"default"}}`)
 		u.until(ctx, http.MethodPost, deployments, deployment("web", 3, "1"))
 		u.until(ctx, http.MethodPost, deployments, deployment("api", 2, "1500m"))
 		u.until(ctx, http.MethodPost, "/api/v1/namespaces/default/services",
 			`{"apiVersion":"v1","kind":"Service","metadata":{"name":"web"},"spec":{"selector":{"app":"web"},"ports":[{"port":80}]}}`)
+	case "carol":
+		u.beginSets(ctx)
+		defer u.endSets(ctx)
 	}
 	for i := 0; ; i++ {
-		if !pause(ctx, u.world.between(time.Second, 8*time.Second, u.name, "idles", i)) || time.Since(began) > chaos {
+		if !pause(ctx, u.world.between(time.Second, 8*time.Second, u.name, "idles", i)) || time.Since(began) > u.world.chaos {
 			return
 		}
-		u.act(ctx, i)
+		if u.name == "carol" {
+			u.actOnSets(ctx, i)
+		} else {
+			u.act(ctx, i)
+		}
 	}
 }
 

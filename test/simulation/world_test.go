@@ -15,7 +15,6 @@ import (
 const (
 	nodeCount  = 4
 	nodeGrace  = 20 * time.Second
-	chaos      = 2 * time.Minute  // how long there are faults
 	mostCalm   = 20 * time.Minute // by when everything must have converged
 	steady     = time.Minute      // how long it must stay so
 	startLeast = 100 * time.Millisecond
@@ -33,12 +32,13 @@ type world struct {
 	processes []*process
 	users     []*user
 	checker   *checker
+	chaos     time.Duration // how long there are faults
 	failure   error
 	said      []string // by the components, in no certain order
 }
 
-func newWorld(seed uint64) *world {
-	w := &world{}
+func newWorld(seed uint64, chaos time.Duration) *world {
+	w := &world{chaos: chaos}
 	w.logger = slog.New(slog.NewTextHandler(journalWriter{w}, &slog.HandlerOptions{Level: slog.LevelWarn, ReplaceAttr: withoutTime}))
 	w.network = newNetwork(seed, w.logger)
 	w.checker = newChecker(w)
@@ -53,7 +53,7 @@ func newWorld(seed uint64) *world {
 	for i := range nodeCount {
 		w.nodes = append(w.nodes, w.node(i))
 	}
-	for _, name := range []string{"alice", "bob"} {
+	for _, name := range []string{"alice", "bob", "carol"} {
 		w.users = append(w.users, w.user(name))
 	}
 	return w
@@ -84,10 +84,9 @@ func (w *world) failed() bool {
 // pass lets time pass.
 func (w *world) pass(d time.Duration) { w.run(time.Now().Add(d), w.failed) }
 
-// live runs the cluster through its faults until it has converged.
+// live runs the cluster through its faults, queued already, until it has converged.
 func (w *world) live() {
-	w.planFaults()
-	w.pass(chaos)
+	w.pass(w.chaos)
 	w.mu.Lock()
 	w.calm = true
 	w.mu.Unlock()
