@@ -23,6 +23,12 @@
 //  5. Each write says what it answers: the events that led to the reconcile go
 //     with it as its cause, with their trace.
 //  6. A panic in Reconcile costs that reconcile, not the process.
+//  7. The queue holds a key once, whatever happens to it: it grows by objects,
+//     not by changes.
+//
+// [Program] runs them where there is nothing but a connection to the bus: on a
+// projection of what they declare (package bus/client), with facts and the API
+// as the only ways to write.
 //
 // The caller's duties: Reconcile does no I/O, starts no goroutine and reads no
 // clock but [Now]; it returns the same for the same snapshot, key, time and
