@@ -79,12 +79,11 @@ func TestEachPodIsCountedOnce(t *testing.T) {
 
 // live lets it all happen, and says what was wrong.
 func live(t *testing.T, f fate) string {
-	w := &world{controllertest.NewWorld(t), t}
+	w := &world{World: controllertest.NewWorld(t), t: t}
 	defer w.Stop()
 	var writes atomic.Int64
-	var calm atomic.Bool
 	w.API.Refuse = func(_ string, k events.Key) error {
-		if f.refuse > 0 && !calm.Load() && k.Resource == "pods" && writes.Add(1)%int64(f.refuse) == 0 {
+		if f.refuse > 0 && !w.calm.Load() && k.Resource == "pods" && writes.Add(1)%int64(f.refuse) == 0 {
 			return apierrors.NewConflict(schema.GroupResource{Resource: "pods"}, k.Name, nil)
 		}
 		return nil
@@ -97,7 +96,7 @@ func live(t *testing.T, f fate) string {
 		w.Advance(s.wait)
 		w.do(s, lead)
 	}
-	calm.Store(true)
+	w.calm.Store(true)
 	w.Patch(key, `{"spec":{"suspend":false,"parallelism":3}}`)
 	for range 100 {
 		if job.Finished(controllertest.Get[*batchv1.Job](w.World, key)) != nil {
@@ -166,10 +165,9 @@ func (w *world) do(s step, lead func(bool)) {
 	case "fail":
 		w.report(pod, controllertest.Failed)
 	case "delete":
-		calm := w.API.Refuse
-		w.API.Refuse = nil
+		w.calm.Store(true)
 		w.Delete(controllers.Pod.Key("default", pod.Name), "")
-		w.API.Refuse = calm
+		w.calm.Store(false)
 	}
 }
 
