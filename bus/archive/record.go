@@ -83,6 +83,7 @@ var errRecord = errors.New("a record is cut off or malformed")
 type records struct {
 	content []byte
 	before  place
+	lines   events.Lines
 }
 
 // next gives the next event, nil if it isn't wanted: not within from and to,
@@ -99,17 +100,14 @@ func (r *records) next(from, to uint64, filters []string) (*events.Event, error)
 	r.before = place{sequence, stored}
 	wanted := sequence >= from && sequence <= to && bus.MatchAny(filters, string(subject))
 	n := c.uvarint()
-	var header events.Header
-	if wanted {
-		header = make(events.Header, min(n, 32))
-	}
+	r.lines.Reset()
 	for range n {
 		name, value := c.text(), c.text()
 		if c.b == nil {
 			return nil, errRecord
 		}
 		if wanted {
-			header[string(name)] = []string{string(value)}
+			r.lines.Add(string(name), string(value))
 		}
 	}
 	data := c.text()
@@ -133,7 +131,7 @@ func (r *records) next(from, to uint64, filters []string) (*events.Event, error)
 		e = &events.Event{Prefix: x.Prefix, Reporter: x.Reporter, Key: x.Key, ID: x.ID, Note: x.Note, Data: x.Data}
 	} else {
 		var err error
-		if e, err = events.Parse(string(subject), header, data); err != nil {
+		if e, err = r.lines.Parse(string(subject), data); err != nil {
 			return nil, fmt.Errorf("event %d: %w", sequence, err)
 		}
 	}
