@@ -20,7 +20,7 @@ import (
 // never left more nodes unserved than maxUnavailable, nor had more pods beside
 // others than maxSurge.
 func TestLimitsHold(t *testing.T) {
-	for seed := range uint64(30) {
+	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
 			run(t, 2+r.IntN(6), func(t *testing.T, w *controllertest.World) { rollRandomly(t, w, r) })
