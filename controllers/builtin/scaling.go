@@ -9,6 +9,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/nodeipam"
 	"github.com/reckon-project/reckon/controllers/podautoscaler"
 	"github.com/reckon-project/reckon/controllers/resourceclaim"
+	"github.com/reckon-project/reckon/controllers/servicecidr"
 )
 
 // scaling are the controllers that size workloads and look after what they share.
@@ -23,6 +24,7 @@ func (s Settings) scaling() []*controllers.Controller {
 		resourceclaim.NewPods(),
 		resourceclaim.NewClaims(),
 		nodeipam.New(s.PodRanges),
+		servicecidr.New(),
 	}
 	if s.ServiceLB {
 		out = append(out, loadbalancer.New(s.OwnPorts...))
