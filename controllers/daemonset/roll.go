@@ -1,6 +1,7 @@
 package daemonset
 
 import (
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
@@ -39,7 +40,7 @@ func scaled(of *intstr.IntOrString, total int) int {
 // surges reports a set that may have two pods on a node.
 func (v *view) surges() bool {
 	r := v.set.Spec.UpdateStrategy.RollingUpdate
-	return v.set.Spec.UpdateStrategy.Type == "RollingUpdate" && r != nil && scaled(r.MaxSurge, 1) > 0
+	return v.set.Spec.UpdateStrategy.Type == appsv1.RollingUpdateDaemonSetStrategyType && r != nil && scaled(r.MaxSurge, 1) > 0
 }
 
 // pair gives the node's pod of the present template and that of another; ok is
