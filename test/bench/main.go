@@ -1,9 +1,9 @@
 // Command bench measures the whole of Reckon against the limits of its parts
 // and against what it replaces, and prints one line a figure. It asserts nothing.
 //
-//	bench append    durable appends beside etcd's
-//	bench cluster   a control plane with hollow nodes (needs bin/reckon)
-//	bench history   questions about a log of a million events (likewise)
+//	bench append        durable appends beside etcd's
+//	bench cluster       a control plane with hollow nodes (needs bin/reckon)
+//	bench history       questions about a log of a million events (likewise)
 //	bench controllers   controllers with many objects at once (likewise)
 package main
 
