@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -227,10 +228,13 @@ func TestApproval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := controllertest.NewWorld(t)
 		defer w.Stop()
-		allowed := map[string]string{"system:node:n1": "selfnodeclient", "system:bootstrap:abc": "nodeclient"}
+		var allowed sync.Map
+		allowed.Store("system:node:n1", "selfnodeclient")
+		allowed.Store("system:bootstrap:abc", "nodeclient")
 		w.Run(certificates.NewApprover(func(_ context.Context, r authorizationv1.SubjectAccessReviewSpec) (bool, error) {
 			a := r.ResourceAttributes
-			return a.Group == "certificates.k8s.io" && a.Resource == "certificatesigningrequests" && a.Verb == "create" && a.Subresource == allowed[r.User], nil
+			subresource, ok := allowed.Load(r.User)
+			return ok && a.Group == "certificates.k8s.io" && a.Resource == "certificatesigningrequests" && a.Verb == "create" && a.Subresource == subresource, nil
 		}))
 		ask := func(name, user, signer string, r x509.CertificateRequest) {
 			o := csr(name, signer, request(t, r), client, digital)
@@ -262,7 +266,7 @@ func TestApproval(t *testing.T) {
 			}
 		}
 		w.Advance(5 * time.Minute)
-		allowed["system:node:n3"] = "selfnodeclient"
+		allowed.Store("system:node:n3", "selfnodeclient")
 		w.Advance(6 * time.Minute)
 		if !strings.Contains(message("late"), "self kubelet") {
 			t.Error("late: not approved after its binding came")

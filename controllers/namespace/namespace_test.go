@@ -3,6 +3,7 @@ package namespace_test
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,9 +132,9 @@ func TestRefusedDelete(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := controllertest.NewWorld(t)
 		defer w.Stop()
-		refuse := true
+		var accept atomic.Bool
 		w.API.Refuse = func(method string, k events.Key) error {
-			if refuse && method == "DELETE" && k.Name == "a" {
+			if !accept.Load() && method == "DELETE" && k.Name == "a" {
 				return apierrors.NewForbidden(schema.GroupResource{Resource: k.Resource}, k.Name, errors.New("a webhook says no"))
 			}
 			return nil
@@ -153,7 +154,7 @@ func TestRefusedDelete(t *testing.T) {
 		if n := w.Snapshot().Len("", "configmaps"); n != 1 {
 			t.Errorf("%d config maps are left, want the one", n)
 		}
-		refuse = false
+		accept.Store(true)
 		w.Advance(2 * time.Minute)
 		if w.Snapshot().Get(prod).Exists() {
 			t.Error("the namespace is still there")
@@ -200,7 +201,7 @@ func TestEventsPerObject(t *testing.T) {
 		defer w.Stop()
 		w.Run(namespace.New(nil))
 		w.Create(controllers.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod"}})
-		const objects = 5000
+		const objects = 2500 // more than one burst
 		for i := range objects {
 			w.Create(controllers.ConfigMap, &corev1.ConfigMap{ObjectMeta: in(fmt.Sprintf("c%d", i))})
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,10 +29,10 @@ func TestTokenSecrets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := controllertest.NewWorld(t)
 		defer w.Stop()
-		signed := 0
+		var signed atomic.Int32
 		w.Run(serviceaccount.NewTokens(serviceaccount.Tokens{
 			Sign: func(_ context.Context, a *corev1.ServiceAccount, s *corev1.Secret) (string, error) {
-				signed++
+				signed.Add(1)
 				return fmt.Sprintf("token of %s in %s", a.Name, s.Name), nil
 			},
 			Open:   func(s *corev1.Secret) (*corev1.Secret, error) { return s, nil },
@@ -65,8 +66,8 @@ func TestTokenSecrets(t *testing.T) {
 		w.Settle()
 		is("ca.crt", "PEM")
 		is("namespace", "prod")
-		if signed != 1 {
-			t.Errorf("%d tokens were signed, want 1", signed)
+		if n := signed.Load(); n != 1 {
+			t.Errorf("%d tokens were signed, want 1", n)
 		}
 
 		// A secret that goes is forgotten by its account; an account that goes takes its tokens.
