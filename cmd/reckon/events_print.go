@@ -67,7 +67,7 @@ func (t *tablePrinter) flush() error { return t.w.Flush() }
 // by names who is behind an event: the user or component, else the reporter.
 func by(e *events.Event) string {
 	switch {
-	case e.Prefix == events.PrefixFact:
+	case e.Prefix == events.PrefixFact && !strings.HasPrefix(e.Reporter, "controller:"):
 		return "node " + e.Reporter
 	case e.Actor != "":
 		return strings.TrimPrefix(strings.TrimPrefix(e.Actor, "system:serviceaccount:kube-system:"), "system:")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
@@ -141,7 +142,7 @@ func recentStatus(ctx context.Context, log bus.Log, from uint64, now time.Time, 
 // with the user behind it.
 func writerOf(e *events.Event) string {
 	switch {
-	case e.Prefix == events.PrefixFact:
+	case e.Prefix == events.PrefixFact && !strings.HasPrefix(e.Reporter, "controller:"):
 		return "node " + e.Reporter
 	case e.Actor != "":
 		return e.Source + " for " + e.Actor

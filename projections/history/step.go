@@ -85,7 +85,7 @@ func newStep(c projections.Change) (Step, error) {
 // node that reported.
 func By(e *events.Event) string {
 	switch {
-	case e.Prefix == events.PrefixFact:
+	case e.Prefix == events.PrefixFact && !strings.HasPrefix(e.Reporter, "controller:"):
 		return "node " + e.Reporter
 	case e.Actor == "":
 		return e.Source
