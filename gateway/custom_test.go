@@ -77,4 +77,21 @@ func testCustom(t *testing.T, c *gatewaytest.Cluster, admin *kubernetes.Clientse
 		_, err := admin.CoreV1().ConfigMaps("default").Create(ctx, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "forbidden-"}}, metav1.CreateOptions{})
 		return err != nil && strings.Contains(err.Error(), "that name is forbidden"), nil
 	})
+	mistaken := must(policies.ValidatingAdmissionPolicies().Get(t.Context(), "no-forbidden", metav1.GetOptions{}))(t)
+	mistaken.ObjectMeta = metav1.ObjectMeta{Name: "mistaken"}
+	mistaken.Spec.Validations[0].Expression = "object.metadata.nam == 'x'"
+	must(policies.ValidatingAdmissionPolicies().Create(t.Context(), mistaken, metav1.CreateOptions{}))(t)
+	eventually(t, "types are checked", func(ctx context.Context) (bool, error) {
+		for name, warnings := range map[string]int{"no-forbidden": 0, "mistaken": 1} {
+			policy, err := policies.ValidatingAdmissionPolicies().Get(ctx, name, metav1.GetOptions{})
+			if err != nil {
+				return false, err
+			}
+			checked := policy.Status.TypeChecking
+			if policy.Status.ObservedGeneration != policy.Generation || checked == nil || len(checked.ExpressionWarnings) != warnings {
+				return false, nil
+			}
+		}
+		return true, nil
+	})
 }

@@ -91,5 +91,8 @@ func (s *Server) kubernetesServer(c controlplane.CompletedConfig, next genericap
 		ranges.Start(hook) // services can't be allocated addresses before it
 		return nil
 	})
+	if err := checkPolicies(api, client, c.ControlPlane.Extra.VersionedInformers); err != nil {
+		return nil, err
+	}
 	return server, nil
 }
