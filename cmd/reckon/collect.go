@@ -113,7 +113,7 @@ func (p *pacer) pace(busy bool) {
 func memoryLimit(busy bool, live, overhead int64) int64 {
 	room := max(live/4, calmRoom)
 	if busy {
-		room = max(live/2, busyRoom)
+		room = max(live/2, busyRoom) + live/4 // while it sweeps, holes count as objects still
 	}
 	const step = 4 << 20
 	return (max(memoryTarget, overhead+live+room) + step - 1) / step * step

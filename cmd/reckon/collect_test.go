@@ -8,7 +8,7 @@ func TestGarbageIsBounded(t *testing.T) {
 			for _, busy := range []bool{false, true} {
 				least, most := int64(calmRoom), max(memoryTarget-overhead-live, live/4, calmRoom)
 				if busy {
-					least, most = busyRoom, max(memoryTarget-overhead-live, live/2, busyRoom)
+					least, most = busyRoom+live/4, max(memoryTarget-overhead-live, live/2+live/4, busyRoom+live/4)
 				}
 				room := memoryLimit(busy, live, overhead) - live - overhead
 				if room < least || room > most+4<<20 {
