@@ -201,7 +201,7 @@ func TestEventsPerObject(t *testing.T) {
 		defer w.Stop()
 		w.Run(namespace.New(nil))
 		w.Create(controllers.Namespace, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod"}})
-		const objects = 2500 // more than one burst
+		const objects = 600
 		for i := range objects {
 			w.Create(controllers.ConfigMap, &corev1.ConfigMap{ObjectMeta: in(fmt.Sprintf("c%d", i))})
 		}
