@@ -149,10 +149,8 @@ func (a *API) do(ctx context.Context, w write) (any, error) {
 			continue
 		case e.Type == events.Deleted:
 			return metav1.Status{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusSuccess}, nil
-		case !after.Exists() && (e.Type == events.Created || e.Type == events.Deleting): // and gone since
+		case !after.Exists(): // it was there when the event was appended, and is gone since
 			return metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{ResourceVersion: strconv.FormatUint(seq, 10)}}, nil
-		case !after.Exists():
-			return nil, apierrors.NewNotFound(w.resource(), w.key.Name)
 		}
 		return after.Value, nil
 	}
