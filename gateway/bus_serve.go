@@ -47,8 +47,11 @@ func (s *Server) ServeBus(ctx context.Context) error {
 		stopped <- err
 	})
 	err = server.Serve(listener)
-	if !detach() {
+	switch {
+	case !detach():
 		return <-stopped
+	case ctx.Err() != nil: // the listener noticed first
+		return server.Close()
 	}
 	return errors.Join(err, server.Close())
 }
