@@ -99,8 +99,8 @@ type replayed struct {
 
 func newBacktest(base *projections.Snapshot, config *Config) *backtest {
 	return &backtest{
-		recorded: newClusterOf(base, (*Config)(nil).plugins()),
-		tried:    newClusterOf(base, config.plugins()),
+		recorded: newClusterOf(base, nil),
+		tried:    newClusterOf(base, config),
 		queue:    newQueue(),
 		pods:     map[types.UID]*replayed{},
 	}
@@ -159,7 +159,7 @@ func (b *backtest) takePod(c projections.Change) {
 		b.tried.setPod(pod)
 	default:
 		b.recorded.setPod(pod)
-		if p := b.queue.pods[c.Event.Key]; p != nil && !isPending(pod) && pod.Spec.NodeName == "" {
+		if p := b.queue.pods[c.Event.Key]; p != nil && !b.tried.schedules(pod) && pod.Spec.NodeName == "" {
 			b.queue.remove(p) // it is being deleted before it had a node
 		}
 		if r.tried != "" {

@@ -15,7 +15,7 @@ import (
 func BenchmarkPlace(b *testing.B) {
 	for _, nodes := range []int{1000, 5000} {
 		b.Run(fmt.Sprintf("nodes=%d", nodes), func(b *testing.B) {
-			c := newCluster((*Config)(nil).plugins())
+			c := newCluster(nil)
 			for i := range nodes {
 				c.setNode(fmt.Sprint("n", i), parseNode(b, fmt.Sprint("n", i), []string{"cpu=10000", "memory=100Ti", "pods=1000000", fmt.Sprint("zone=z", i%3)}))
 			}

@@ -12,6 +12,7 @@ import (
 // class is all pods with the same requirements, and what every node is to them.
 type class struct {
 	key             string
+	plugins         *plugins // of the profile that its scheduler name names
 	demand          *demand
 	group           string
 	nodeName        string
@@ -29,11 +30,11 @@ type class struct {
 	scores   []int64 // of the verdicts, refused if there is none: what schedule runs over
 	looked   uint64
 	feasible int
-	refused  [8]int // nodes by the filter that refuses them
+	refused  [16]int // nodes by the filter that refuses them
 
 	pods      int    // pending pods of this class: it isn't dropped while there are any
 	used      uint64 // when a pod last asked for it, as looked
-	refusedBy uint8  // the filters that refused nodes when a pod was parked, one bit each
+	refusedBy uint32 // the filters that refused nodes when a pod was parked, one bit each
 }
 
 // verdict is what a node is to a class.
@@ -66,11 +67,11 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 	if cl == nil {
 		c.dropIdleClasses()
 		cl = &class{
-			key: string(key), demand: d, group: group, nodeName: pod.Spec.NodeName,
+			key: string(key), plugins: c.pluginsFor(pod), demand: d, group: group, nodeName: pod.Spec.NodeName,
 			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations), claimed: claimed,
 		}
 		cl.setAffinity(&pod.Spec)
-		if c.plugins.affinity() < 0 {
+		if cl.plugins.affinity() < 0 {
 			cl.only = nil
 		}
 		c.classes[cl.key] = cl
@@ -88,7 +89,7 @@ func classKey(b []byte, pod *corev1.Pod, d *demand, group string) []byte {
 		}
 	}
 	num := func(n int64) { b = binary.AppendVarint(b, n) }
-	str(group, pod.Spec.NodeName)
+	str(pod.Spec.SchedulerName, group, pod.Spec.NodeName)
 	num(d.cpu)
 	num(d.memory)
 	num(int64(len(d.requests)))
@@ -194,34 +195,34 @@ func (c *cluster) judge(cl *class, i int32) {
 // judgeObject runs what looks only at the node's object.
 func (c *cluster) judgeObject(cl *class, v *verdict, n *node) {
 	*v = verdict{generation: n.generation, staticBy: fits}
-	for f, filter := range c.plugins.filters[:c.plugins.static] {
+	for f, filter := range cl.plugins.filters[:cl.plugins.static] {
 		if filter.Refuses(cl, n) {
 			v.staticBy = int8(f)
 			return
 		}
 	}
-	for _, s := range c.plugins.scores[:c.plugins.staticScores] {
+	for _, s := range cl.plugins.scores[:cl.plugins.staticScores] {
 		v.static += s.weight * s.Score(c, cl, n)
 	}
 }
 
 // judgeLoad runs what looks at the pods on the node.
 func (c *cluster) judgeLoad(cl *class, v *verdict, n *node) {
-	for f, filter := range c.plugins.filters[c.plugins.static:] {
+	for f, filter := range cl.plugins.filters[cl.plugins.static:] {
 		if filter.Refuses(cl, n) {
-			v.by = int8(c.plugins.static + f)
+			v.by = int8(cl.plugins.static + f)
 			return
 		}
 	}
 	v.score = v.static
-	for _, s := range c.plugins.scores[c.plugins.staticScores:] {
+	for _, s := range cl.plugins.scores[cl.plugins.staticScores:] {
 		v.score += s.weight * s.Score(c, cl, n)
 	}
 }
 
 // refusers tells which filters refuse nodes, one bit each.
-func (cl *class) refusers() uint8 {
-	var bits uint8
+func (cl *class) refusers() uint32 {
+	var bits uint32
 	for f, n := range cl.refused {
 		if n > 0 {
 			bits |= 1 << f

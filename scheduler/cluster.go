@@ -10,7 +10,8 @@ import (
 // cluster is the scheduler's own view of nodes and what is bound to them. It is
 // changed by folded changes and by assumptions, and read by schedule.
 type cluster struct {
-	plugins    plugins
+	profiles   map[string]*plugins // by scheduler name
+	usual      *plugins            // of the first profile
 	resources  resourceNames
 	nodes      []*node // by index; nil is free for reuse
 	unused     []int32
@@ -38,9 +39,11 @@ type bound struct {
 	group  string
 }
 
-func newCluster(p plugins) *cluster {
+func newCluster(config *Config) *cluster {
+	profiles, usual := config.decide()
 	return &cluster{
-		plugins:   p,
+		profiles:  profiles,
+		usual:     usual,
 		resources: newResourceNames(),
 		byName:    map[string]*node{},
 		pods:      map[types.UID]*bound{},
@@ -52,8 +55,8 @@ func newCluster(p plugins) *cluster {
 }
 
 // newClusterOf is the view of a snapshot.
-func newClusterOf(s *projections.Snapshot, p plugins) *cluster {
-	c := newCluster(p)
+func newClusterOf(s *projections.Snapshot, config *Config) *cluster {
+	c := newCluster(config)
 	for svc := range projections.List[*corev1.Service](s, "", "services", "") {
 		c.setService(svc.Namespace, svc.Name, svc)
 	}

@@ -6,19 +6,20 @@ import (
 	"strings"
 
 	"github.com/reckon-project/reckon/events"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	configv1 "k8s.io/kube-scheduler/config/v1"
 )
 
-// Config says which plugins decide and what their scores count.
-type Config struct{ decide plugins }
+// Config says which plugins decide and what their scores count, for each
+// scheduler name.
+type Config struct{ profiles []profile }
 
+// plugins are those of the first profile.
 func (c *Config) plugins() plugins {
-	if c == nil {
-		return known(leastAllocated)
-	}
-	return c.decide
+	_, usual := c.decide()
+	return *usual
 }
 
 // ParseConfig reads a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1,
@@ -45,13 +46,21 @@ func ParseConfig(data []byte) (*Config, error) {
 	if len(file.Extenders) > 0 {
 		return nil, invalid("extenders", "extenders are not called by this scheduler")
 	}
-	switch len(file.Profiles) {
-	case 0:
-		return &Config{known(leastAllocated)}, nil
-	case 1:
-		return profile(&file.Profiles[0])
+	if len(file.Profiles) == 0 {
+		file.Profiles = make([]configv1.KubeSchedulerProfile, 1)
 	}
-	return nil, invalid("profiles[1]", "this scheduler has one profile only")
+	config := &Config{}
+	for i := range file.Profiles {
+		p, err := parseProfile(fmt.Sprintf("profiles[%d]", i), &file.Profiles[i])
+		if err != nil {
+			return nil, err
+		}
+		if slices.ContainsFunc(config.profiles, func(o profile) bool { return o.name == p.name }) {
+			return nil, invalid(fmt.Sprintf("profiles[%d].schedulerName", i), "there is a profile of the name %s already", p.name)
+		}
+		config.profiles = append(config.profiles, p)
+	}
+	return config, nil
 }
 
 func invalid(field, format string, args ...any) error {
@@ -61,14 +70,18 @@ func invalid(field, format string, args ...any) error {
 	return fmt.Errorf("%w: scheduler configuration: %s%s", events.ErrInvalid, field, fmt.Sprintf(format, args...))
 }
 
-// profile is the Config of one profile.
-func profile(p *configv1.KubeSchedulerProfile) (*Config, error) {
-	if p.SchedulerName != nil && *p.SchedulerName != defaultName {
-		return nil, invalid("profiles[0].schedulerName", "this scheduler is named %s only", defaultName)
+// parseProfile reads one profile.
+func parseProfile(at string, p *configv1.KubeSchedulerProfile) (out profile, err error) {
+	out.name = corev1.DefaultSchedulerName
+	if p.SchedulerName != nil {
+		out.name = *p.SchedulerName
 	}
-	resources, err := pluginArgs(p.PluginConfig)
+	if out.name == "" {
+		return out, invalid(at+".schedulerName", "it is empty")
+	}
+	resources, err := pluginArgs(at, p.PluginConfig)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	all := known(resources)
 	filters, scores := map[string]bool{}, map[string]int64{}
@@ -82,11 +95,11 @@ func profile(p *configv1.KubeSchedulerProfile) (*Config, error) {
 	if p.Plugins == nil {
 		p.Plugins = &configv1.Plugins{}
 	}
-	if err := checkOthers(p.Plugins); err != nil {
-		return nil, err
+	if err := checkOthers(at, p.Plugins); err != nil {
+		return out, err
 	}
 	// multiPoint first: what a point itself says goes before it.
-	for _, at := range []struct {
+	for _, of := range []struct {
 		point           string
 		set             configv1.PluginSet
 		filters, scores bool
@@ -95,28 +108,28 @@ func profile(p *configv1.KubeSchedulerProfile) (*Config, error) {
 		{"filter", p.Plugins.Filter, true, false},
 		{"score", p.Plugins.Score, false, true},
 	} {
-		for i, d := range at.set.Disabled {
+		for i, d := range of.set.Disabled {
 			if d.Name != "*" && !slices.Contains(usual, d.Name) && !slices.Contains(absentPlugins, d.Name) {
-				return nil, unknownPlugin(fmt.Sprintf("profiles[0].plugins.%s.disabled[%d]", at.point, i), d.Name, usual)
+				return out, unknownPlugin(fmt.Sprintf(at+".plugins.%s.disabled[%d]", of.point, i), d.Name, usual)
 			}
 			for name := range filters {
-				if at.filters && (d.Name == "*" || d.Name == name) {
+				if of.filters && (d.Name == "*" || d.Name == name) {
 					filters[name] = false
 				}
 			}
 			for name := range scores {
-				if at.scores && (d.Name == "*" || d.Name == name) {
+				if of.scores && (d.Name == "*" || d.Name == name) {
 					scores[name] = 0
 				}
 			}
 		}
-		for i, e := range at.set.Enabled {
-			field := fmt.Sprintf("profiles[0].plugins.%s.enabled[%d]", at.point, i)
+		for i, e := range of.set.Enabled {
+			field := fmt.Sprintf(at+".plugins.%s.enabled[%d]", of.point, i)
 			_, isFilter := filters[e.Name]
 			_, isScore := scores[e.Name]
-			isFilter, isScore = isFilter && at.filters, isScore && at.scores
+			isFilter, isScore = isFilter && of.filters, isScore && of.scores
 			if !isFilter && !isScore {
-				return nil, unknownPlugin(field, e.Name, usual)
+				return out, unknownPlugin(field, e.Name, usual)
 			}
 			if isFilter {
 				filters[e.Name] = true
@@ -127,16 +140,14 @@ func profile(p *configv1.KubeSchedulerProfile) (*Config, error) {
 					scores[e.Name] = int64(*e.Weight)
 				}
 				if w := scores[e.Name]; w < 0 || w > 1000 {
-					return nil, invalid(field+".weight", "%d is not between 1 and 1000", w)
+					return out, invalid(field+".weight", "%d is not between 1 and 1000", w)
 				}
 			}
 		}
 	}
-	return &Config{all.chosen(filters, scores)}, nil
+	out.plugins = all.chosen(filters, scores)
+	return out, nil
 }
-
-// defaultName is the scheduler name of pods that don't say one.
-const defaultName = "default-scheduler"
 
 // absentPlugins are Kubernetes' that may be disabled here because they aren't there.
 var absentPlugins = []string{
@@ -155,7 +166,7 @@ func unknownPlugin(field, name string, usual []string) error {
 }
 
 // checkOthers refuses plugins at points where this scheduler has none to choose.
-func checkOthers(p *configv1.Plugins) error {
+func checkOthers(field string, p *configv1.Plugins) error {
 	for _, at := range []struct {
 		point string
 		set   configv1.PluginSet
@@ -165,17 +176,17 @@ func checkOthers(p *configv1.Plugins) error {
 		{"placementGenerate", p.PlacementGenerate}, {"placementScore", p.PlacementScore}, {"podGroupPostFilter", p.PodGroupPostFilter},
 	} {
 		if len(at.set.Enabled)+len(at.set.Disabled) > 0 {
-			return invalid("profiles[0].plugins."+at.point, "only plugins at multiPoint, filter and score can be chosen in this scheduler")
+			return invalid(field+".plugins."+at.point, "only plugins at multiPoint, filter and score can be chosen in this scheduler")
 		}
 	}
 	return nil
 }
 
 // pluginArgs reads the arguments of plugins.
-func pluginArgs(configs []configv1.PluginConfig) (resourcesScore, error) {
+func pluginArgs(at string, configs []configv1.PluginConfig) (resourcesScore, error) {
 	resources := leastAllocated
 	for i, c := range configs {
-		field := fmt.Sprintf("profiles[0].pluginConfig[%d]", i)
+		field := fmt.Sprintf("%s.pluginConfig[%d]", at, i)
 		args, ok := c.Args.Object.(*configv1.NodeResourcesFitArgs)
 		if !ok {
 			return resources, invalid(field, "arguments of the plugin %s can't be chosen in this scheduler, only those of NodeResourcesFit", c.Name)

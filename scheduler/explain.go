@@ -12,14 +12,14 @@ func explain(c *cluster, cl *class, n *node) Placement {
 	p := Placement{Nodes: c.ready, Feasible: cl.feasible}
 	for f, count := range cl.refused {
 		if count > 0 {
-			p.Refused = append(p.Refused, Refused{c.plugins.filters[f].Name(), count})
+			p.Refused = append(p.Refused, Refused{cl.plugins.filters[f].Name(), count})
 		}
 	}
 	if n == nil {
 		return p
 	}
 	p.Node = n.name
-	for _, s := range c.plugins.scores {
+	for _, s := range cl.plugins.scores {
 		p.Scores = append(p.Scores, Scored{s.Name(), s.Score(c, cl, n) * 100 / best})
 	}
 	return p
@@ -36,7 +36,7 @@ func why(c *cluster, cl *class, n *node) string {
 	open := `,"refused":{"`
 	for f, count := range cl.refused {
 		if count > 0 {
-			b = append(append(append(b, open...), c.plugins.filters[f].Name()...), `":`...)
+			b = append(append(append(b, open...), cl.plugins.filters[f].Name()...), `":`...)
 			b = strconv.AppendInt(b, int64(count), 10)
 			open = `,"`
 		}
@@ -46,7 +46,7 @@ func why(c *cluster, cl *class, n *node) string {
 	}
 	if n != nil {
 		open = `,"scores":{"`
-		for _, s := range c.plugins.scores {
+		for _, s := range cl.plugins.scores {
 			b = append(append(append(b, open...), s.Name()...), `":`...)
 			b = strconv.AppendInt(b, s.Score(c, cl, n)*100/best, 10)
 			open = `,"`
@@ -70,7 +70,7 @@ func refusal(c *cluster, cl *class) (message, reasons string) {
 	judged := 0
 	judge := func(n *node) {
 		judged++
-		for _, f := range c.plugins.filters {
+		for _, f := range cl.plugins.filters {
 			if f.Refuses(cl, n) {
 				for _, r := range f.Reasons(c, cl, n) {
 					counts[r]++

@@ -31,7 +31,7 @@ type loop struct {
 func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 	l := &loop{
 		options: o, lead: lead, log: o.Bus.Log(),
-		cluster: newClusterOf(s, o.Config.plugins()), queue: newQueue(), outcomes: newOutcomes(),
+		cluster: newClusterOf(s, o.Config), queue: newQueue(), outcomes: newOutcomes(),
 	}
 	l.writes = volumeWrites{api: o.API, outcomes: l.outcomes}
 	for object := range s.List("", "pods", "") {
@@ -262,7 +262,7 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 		return
 	}
 	p := l.queue.pods[object.Key]
-	if !isPending(pod) {
+	if !l.cluster.schedules(pod) {
 		if p != nil {
 			l.queue.remove(p)
 			if pod.Spec.NodeName == "" {

@@ -45,10 +45,11 @@ const (
 	placed               // an append is under way or stored
 )
 
-// isPending reports whether a pod waits for this scheduler.
-func isPending(pod *corev1.Pod) bool {
+// schedules reports whether a pod waits for this scheduler: one of its profiles has the
+// pod's scheduler name.
+func (c *cluster) schedules(pod *corev1.Pod) bool {
 	return pod.Spec.NodeName == "" &&
-		(pod.Spec.SchedulerName == "" || pod.Spec.SchedulerName == corev1.DefaultSchedulerName) &&
+		c.profiles[schedulerName(pod)] != nil &&
 		len(pod.Spec.SchedulingGates) == 0 &&
 		pod.DeletionTimestamp == nil &&
 		pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed

@@ -276,7 +276,7 @@ func (l flakyLog) Start(e bus.Entry) *bus.Pending {
 func TestClassesAgreeWithAFreshLook(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		script := story(r)
-		kept := newCluster((*Config)(nil).plugins())
+		kept := newCluster(nil)
 		var pods []*corev1.Pod
 		nodes := map[string]*corev1.Node{}
 		bound := map[string]*corev1.Pod{}
@@ -303,7 +303,7 @@ func TestClassesAgreeWithAFreshLook(t *testing.T) {
 				kept.setNode(w[1], nil)
 			}
 		}
-		fresh := newCluster((*Config)(nil).plugins())
+		fresh := newCluster(nil)
 		for _, name := range slices.Sorted(maps.Keys(nodes)) {
 			fresh.setNode(name, nodes[name])
 		}

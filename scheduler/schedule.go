@@ -30,7 +30,7 @@ type Refused struct {
 // Place decides about a pod by a snapshot alone, without side effect. A nil
 // config is the default one.
 func Place(s *projections.Snapshot, pod *corev1.Pod, config *Config) Placement {
-	c := newClusterOf(s, config.plugins())
+	c := newClusterOf(s, config)
 	cl := c.classOf(pod)
 	chosen := schedule(c, cl)
 	p := explain(c, cl, chosen)
@@ -68,13 +68,13 @@ func schedule(c *cluster, cl *class) *node {
 
 // zoneScores gives what nodes get for their zone, nil where that is all the same.
 func zoneScores(c *cluster, cl *class) []int64 {
-	if cl.group == "" || len(c.zones) < 2 || c.plugins.spread == 0 {
+	if cl.group == "" || len(c.zones) < 2 || cl.plugins.spread == 0 {
 		return nil
 	}
 	out := make([]int64, len(c.zones))
 	g := c.groups[cl.group]
 	for z := range out {
-		out[z] = c.plugins.spread * PodTopologySpread{}.zoneScore(g, int32(z))
+		out[z] = cl.plugins.spread * PodTopologySpread{}.zoneScore(g, int32(z))
 	}
 	return out
 }
@@ -102,6 +102,6 @@ func scheduleNamed(c *cluster, cl *class) *node {
 			chosen, top = n, v.score
 		}
 	}
-	cl.refused[c.plugins.affinity()] += c.ready - seen
+	cl.refused[cl.plugins.affinity()] += c.ready - seen
 	return chosen
 }
