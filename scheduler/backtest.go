@@ -206,7 +206,7 @@ func (b *backtest) place(p *pending, r *replayed) bool {
 		return false
 	}
 	r.tried, r.why = n.name, explain(b.tried, p.class, n)
-	b.tried.bind(p.pod.UID, n, p.class.demand, p.class.group)
+	b.tried.bind(p.pod, n, p.class.demand, p.class.group)
 	if p.claims != nil {
 		b.tried.volumes.use(p.pod)
 	}

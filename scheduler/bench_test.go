@@ -25,7 +25,9 @@ func BenchmarkPlace(b *testing.B) {
 			for b.Loop() {
 				cl := c.classOf(pod)
 				n := schedule(c, cl)
-				c.bind(types.UID(fmt.Sprint(i)), n, cl.demand, cl.group)
+				one := *pod
+				one.UID = types.UID(fmt.Sprint(i))
+				c.bind(&one, n, cl.demand, cl.group)
 				c.trim()
 				i++
 			}

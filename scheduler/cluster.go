@@ -37,6 +37,8 @@ type bound struct {
 	node   *node
 	demand *demand
 	group  string
+	pod    *corev1.Pod
+	at     int // in node.bound
 }
 
 func newCluster(config *Config) *cluster {
@@ -163,28 +165,43 @@ func (c *cluster) setPod(pod *corev1.Pod) {
 		return
 	}
 	have := c.pods[pod.UID]
+	if have != nil {
+		have.pod = pod
+	}
 	if have != nil && have.node.name == pod.Spec.NodeName && pod.Generation <= 1 {
 		return // requests change only with the generation
 	}
 	demand := c.resources.demand(pod)
 	c.removePod(pod.UID)
-	c.bind(pod.UID, c.nodeNamed(pod.Spec.NodeName), demand, c.groupOf(pod))
+	c.bind(pod, c.nodeNamed(pod.Spec.NodeName), demand, c.groupOf(pod))
 	c.volumes.use(pod)
 }
 
 // bind puts a pod on a node: as folded, or assumed.
-func (c *cluster) bind(uid types.UID, n *node, d *demand, groupID string) {
-	c.pods[uid] = &bound{n, d, groupID}
-	n.add(d, 1)
-	if groupID != "" {
-		g := c.groups[groupID]
-		if g == nil {
-			g = &group{byNode: map[int32]int32{}}
-			c.groups[groupID] = g
-		}
-		g.add(n, 1)
-	}
+func (c *cluster) bind(pod *corev1.Pod, n *node, d *demand, groupID string) {
+	b := &bound{node: n, demand: d, group: groupID, pod: pod}
+	c.pods[pod.UID] = b
+	n.hold(b)
+	c.tally(b, 1)
 	c.touch(n)
+}
+
+// tally counts a bound pod in, or out with sign -1, of everything that filters and
+// scores look at. A dry run of preemption takes pods off a node and puts them back with
+// it, so whatever a filter knows of running pods is kept here.
+func (c *cluster) tally(b *bound, sign int32) {
+	b.node.add(b.demand, int64(sign))
+	if b.group == "" {
+		return
+	}
+	g := c.groups[b.group]
+	if g == nil {
+		g = &group{byNode: map[int32]int32{}}
+		c.groups[b.group] = g
+	}
+	if g.add(b.node, sign); g.total == 0 {
+		delete(c.groups, b.group)
+	}
 }
 
 // removePod gives back what a pod takes, if it takes anything.
@@ -195,12 +212,8 @@ func (c *cluster) removePod(uid types.UID) {
 	}
 	delete(c.pods, uid)
 	c.volumes.unuse(uid)
-	b.node.add(b.demand, -1)
-	if g := c.groups[b.group]; g != nil {
-		if g.add(b.node, -1); g.total == 0 {
-			delete(c.groups, b.group)
-		}
-	}
+	b.node.release(b)
+	c.tally(b, -1)
 	c.touch(b.node)
 	c.dropEmpty(b.node)
 }

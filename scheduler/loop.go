@@ -118,7 +118,7 @@ func (l *loop) decide(ctx context.Context, p *pending) error {
 	}
 	e := l.placement(p, n)
 	l.cluster.removePod(p.pod.UID)
-	l.cluster.bind(p.pod.UID, n, p.class.demand, p.class.group)
+	l.cluster.bind(p.pod, n, p.class.demand, p.class.group)
 	l.queue.place(p)
 	if p.claims != nil {
 		p.holds = false

@@ -22,6 +22,7 @@ type node struct {
 	cpu, memory int64 // used, as the scores count
 	ports       []hostPort
 	pods        int
+	bound       []*bound // in no order
 }
 
 func at(v []int64, i int) int64 {
@@ -52,6 +53,20 @@ func (n *node) add(d *demand, sign int64) {
 			n.ports = slices.Delete(n.ports, i, i+1)
 		}
 	}
+}
+
+// hold and release list a bound pod and take it off the list.
+func (n *node) hold(b *bound) {
+	b.at = len(n.bound)
+	n.bound = append(n.bound, b)
+}
+
+func (n *node) release(b *bound) {
+	last := len(n.bound) - 1
+	n.bound[b.at] = n.bound[last]
+	n.bound[b.at].at = b.at
+	n.bound[last] = nil
+	n.bound = n.bound[:last]
 }
 
 // sameForScheduling reports whether two versions of a node differ in nothing
