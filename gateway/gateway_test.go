@@ -74,6 +74,7 @@ func TestGateway(t *testing.T) {
 		run  func(*testing.T, *gatewaytest.Cluster, *kubernetes.Clientset)
 	}{
 		{"what a cluster begins with", testBeginnings},
+		{"anybody can find the cluster", testClusterInfo},
 		{"two clients change one object at once", testConflict},
 		{"server-side apply", testApply},
 		{"custom resources and policies", testCustom},

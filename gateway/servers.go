@@ -91,6 +91,9 @@ func (s *Server) kubernetesServer(c controlplane.CompletedConfig, next genericap
 		ranges.Start(hook) // services can't be allocated addresses before it
 		return nil
 	})
+	if err := s.tellClusterInfo(api, client, c.ControlPlane.Generic.PublicAddress, port); err != nil {
+		return nil, err
+	}
 	if err := checkPolicies(api, client, c.ControlPlane.Extra.VersionedInformers); err != nil {
 		return nil, err
 	}

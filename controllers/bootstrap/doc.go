@@ -5,5 +5,5 @@
 //     can tell that the cluster is the right one. Signatures of other tokens go.
 //  2. A token is deleted when its time has come.
 //
-// It doesn't make cluster-info: who wants machines to find the cluster does.
+// It doesn't make cluster-info: the gateway does at its start.
 package bootstrap
