@@ -162,10 +162,26 @@ func (t *term) carryOut(ctx context.Context, c *Controller, rt http.RoundTripper
 		})
 	}
 	wg.Wait()
+	if unsure(first) {
+		// It may be in the log without having told its position.
+		if _, end, err := t.Bus.Log().Range(ctx); err == nil {
+			last = max(last, end)
+		}
+	}
 	if err := t.waitFor(ctx, last); err != nil {
 		return err
 	}
 	return first
+}
+
+// unsure reports an error that leaves open whether the intent was carried out.
+func unsure(err error) bool {
+	if err == nil || errors.Is(err, events.ErrConflict) || errors.Is(err, events.ErrExists) || errors.Is(err, events.ErrVoid) ||
+		errors.Is(err, events.ErrNotFound) || errors.Is(err, events.ErrInvalid) {
+		return false
+	}
+	var refused *APIError
+	return !errors.As(err, &refused) || refused.Status.Code >= http.StatusInternalServerError
 }
 
 func (t *term) carryOutOne(ctx context.Context, c *Controller, rt http.RoundTripper, i Intent, env envelope) (uint64, error) {
