@@ -78,13 +78,12 @@ func (k Selecting) Children(s *projections.Snapshot, owner *events.Object, child
 }
 
 // Orphans gives the objects in owner's namespace that selector matches and
-// nobody controls. It looks at all of them: use it for a new owner only, later
-// ones come by OfChild.
+// nobody controls: a new owner adopts them, later ones come by OfChild.
 func (k Selecting) Orphans(s *projections.Snapshot, owner *events.Object, child Kind, selector labels.Selector) []*events.Object {
 	var orphans []*events.Object
-	for o := range s.List(child.Group, child.Resource, owner.Key.Namespace) {
+	for o := range s.Orphans(child.Group, child.Resource, owner.Key.Namespace) {
 		m := o.Meta()
-		if ControllerRef(m) == nil && m.GetDeletionTimestamp() == nil && selector.Matches(labels.Set(m.GetLabels())) {
+		if m.GetDeletionTimestamp() == nil && selector.Matches(labels.Set(m.GetLabels())) {
 			orphans = append(orphans, o)
 		}
 	}
@@ -92,13 +91,26 @@ func (k Selecting) Orphans(s *projections.Snapshot, owner *events.Object, child 
 }
 
 func (k Selecting) adopter(s *projections.Snapshot, orphan *events.Object) *events.Object {
+	set := labels.Set(orphan.Meta().GetLabels())
 	for owner := range s.List(k.Group, k.Resource, orphan.Key.Namespace) {
-		if owner.Meta().GetDeletionTimestamp() != nil {
-			continue
-		}
-		if sel, err := metav1.LabelSelectorAsSelector(k.Selector(owner)); err == nil && !sel.Empty() && sel.Matches(labels.Set(orphan.Meta().GetLabels())) {
+		if owner.Meta().GetDeletionTimestamp() == nil && selects(k.Selector(owner), set) {
 			return owner
 		}
 	}
 	return nil
+}
+
+// selects reports whether a selector, which must not be empty, matches. It is
+// asked of every owner in a namespace, so it compiles only what may match.
+func selects(selector *metav1.LabelSelector, set labels.Set) bool {
+	if selector == nil {
+		return false
+	}
+	for name, value := range selector.MatchLabels {
+		if have, ok := set[name]; !ok || have != value {
+			return false
+		}
+	}
+	compiled, err := metav1.LabelSelectorAsSelector(selector)
+	return err == nil && !compiled.Empty() && compiled.Matches(set)
 }

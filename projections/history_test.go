@@ -122,7 +122,7 @@ func (s *story) step() {
 			Data: fmt.Appendf(nil, `{"status":{"phase":%q,"podIP":"10.0.0.%d","conditions":[{"type":"Ready","status":"True"}]}}`, s.pick("Phase%d", 3), s.rand.IntN(250))})
 	case 9:
 		s.append(&events.Event{Key: key, Type: events.Updated, ContentType: events.ContentPatch, IfVersion: version,
-			Data: fmt.Appendf(nil, `{"metadata":{"labels":{"app":null,"v":"%d"},"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"rs","uid":"uid-rs-%d"}]}}`, s.n, s.rand.IntN(3))})
+			Data: fmt.Appendf(nil, `{"metadata":{"labels":{"app":null,"v":"%d"},"ownerReferences":[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"rs","uid":"uid-rs-%d","controller":%t}]}}`, s.n, s.rand.IntN(3), s.n%2 == 0)})
 	case 10:
 		s.append(&events.Event{Key: key, Type: events.Deleting, ContentType: events.ContentPatch,
 			Data: []byte(`{"metadata":{"deletionTimestamp":"2026-01-02T03:04:05Z","deletionGracePeriodSeconds":30}}`)})

@@ -115,6 +115,10 @@ func (m *model) check(t testing.TB, s *projections.Snapshot) {
 		equal("pods of "+owner, keysOf(s.OwnedBy("", "pods", owner)), m.sortedWhere("pods", func(m metav1.Object, _ *events.Object) bool {
 			return slices.ContainsFunc(m.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return string(r.UID) == owner })
 		}))
+		equal("pods without a controller in "+ns, keysOf(s.Orphans("", "pods", ns)), m.sortedWhere("pods", func(m metav1.Object, _ *events.Object) bool {
+			return m.GetNamespace() == ns && metav1.GetControllerOf(m) == nil
+		}))
+		equal("deployments without a controller in "+ns, keysOf(s.Orphans("apps", "deployments", ns)), keysOf(s.List("apps", "deployments", ns)))
 		in := m.sortedWhere("pods", func(m metav1.Object, _ *events.Object) bool { return m.GetNamespace() == ns })
 		equal("pods in "+ns, keysOf(s.List("", "pods", ns)), in)
 		if len(in) > 1 {

@@ -21,6 +21,7 @@ type table struct {
 	tombs   btree.Map[string, *events.Object] // deleted, or only void events so far
 	byOwner btree.Set[string]                 // indexKey of the owner's uid
 	byNode  btree.Set[string]                 // indexKey of the node; pods only
+	orphans btree.Set[string]                 // keys of what has no controller; if adoptable only
 }
 
 // keyOf is an object's key in its table: tables are ordered by namespace, then
@@ -61,7 +62,7 @@ func (t *table) freeze() *table {
 	return &table{
 		resource: t.resource,
 		objects:  *t.objects.Copy(), tombs: *t.tombs.Copy(),
-		byOwner: *t.byOwner.Copy(), byNode: *t.byNode.Copy(),
+		byOwner: *t.byOwner.Copy(), byNode: *t.byNode.Copy(), orphans: *t.orphans.Copy(),
 	}
 }
 
@@ -90,6 +91,9 @@ func (s *state) index(t *table, key string, old, next *events.Object) {
 	}
 	if oldNode != newNode {
 		change(&t.byNode, oldNode, newNode, func(node string) string { return indexKey(node, key) })
+	}
+	if t.resource.adoptable() {
+		t.indexOrphan(key, old.Exists() && !controlled(oldOwners), next.Exists() && !controlled(newOwners))
 	}
 	if slices.EqualFunc(oldOwners, newOwners, func(a, b metav1.OwnerReference) bool { return a.UID == b.UID }) {
 		return
