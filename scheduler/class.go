@@ -23,14 +23,18 @@ type class struct {
 	only            []string // the nodes named one by one; nil: any
 	preferred       *nodeaffinity.PreferredSchedulingTerms
 	preferredWeight int64
-	claimed         *claimed // nil: pods without claims
+	claimed         *claimed  // nil: pods without claims
+	checked         []request // of the demand: what a node must have left
+	images          []string
+	spread          uint64 // see imagesSpread
 
 	// By node index, up to date until looked (see cluster.changed).
 	verdicts []verdict
 	scores   []int64 // of the verdicts, refused if there is none: what schedule runs over
 	looked   uint64
 	feasible int
-	refused  [16]int // nodes by the filter that refuses them
+	refused  [16]int            // nodes by the filter that refuses them
+	samples  [16][sampled]int32 // see sample
 
 	pods      int    // pending pods of this class: it isn't dropped while there are any
 	used      uint64 // when a pod last asked for it, as looked
@@ -70,6 +74,8 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 			key: string(key), plugins: c.pluginsFor(pod), demand: d, group: group, nodeName: pod.Spec.NodeName,
 			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations), claimed: claimed,
 		}
+		cl.checked = cl.plugins.settings.checked(&c.resources, d.requests)
+		cl.images = imagesOf(pod)
 		cl.setAffinity(&pod.Spec)
 		if cl.plugins.affinity() < 0 {
 			cl.only = nil
@@ -113,6 +119,18 @@ func classKey(b []byte, pod *corev1.Pod, d *demand, group string) []byte {
 			str(k, pod.Spec.NodeSelector[k])
 		}
 	}
+	num(int64(len(pod.Spec.InitContainers)))
+	for i := range pod.Spec.InitContainers {
+		str(pod.Spec.InitContainers[i].Image)
+	}
+	for i := range pod.Spec.Containers {
+		str(pod.Spec.Containers[i].Image)
+	}
+	for i := range pod.Spec.Volumes {
+		if v := pod.Spec.Volumes[i].Image; v != nil {
+			str("image", v.Reference)
+		}
+	}
 	if a := pod.Spec.Affinity; a != nil && a.NodeAffinity != nil {
 		if enc, err := a.NodeAffinity.Marshal(); err == nil {
 			str(string(enc))
@@ -145,10 +163,13 @@ func (c *cluster) dropIdleClasses() {
 // look brings a class' verdicts up to date: only the nodes that changed since.
 func (c *cluster) look(cl *class) {
 	end := c.end()
+	spread := c.imagesSpread(cl)
+	stale := spread != cl.spread
+	cl.spread = spread
 	switch {
-	case cl.looked == end && cl.verdicts != nil:
+	case cl.looked == end && cl.verdicts != nil && !stale:
 		return
-	case cl.verdicts == nil || cl.looked < c.forgotten:
+	case cl.verdicts == nil || stale || cl.looked < c.forgotten:
 		cl.grow(len(c.nodes))
 		for i := range cl.verdicts {
 			c.judge(cl, int32(i))

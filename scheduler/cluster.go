@@ -10,21 +10,23 @@ import (
 // cluster is the scheduler's own view of nodes and what is bound to them. It is
 // changed by folded changes and by assumptions, and read by schedule.
 type cluster struct {
-	profiles   map[string]*plugins // by scheduler name
-	usual      *plugins            // of the first profile
-	resources  resourceNames
-	nodes      []*node // by index; nil is free for reuse
-	unused     []int32
-	byName     map[string]*node
-	ready      int // nodes with an object
-	generation uint64
-	zones      []string
-	zoneAt     []int32 // by node index: node.zone once more, dense
-	pods       map[types.UID]*bound
-	groups     map[string]*group
-	services   map[string]map[string]labels.Selector
-	classes    map[string]*class
-	volumes    volumes
+	profiles      map[string]*plugins // by scheduler name
+	usual         *plugins            // of the first profile
+	images        map[string]*image   // by name
+	looksAtImages bool
+	resources     resourceNames
+	nodes         []*node // by index; nil is free for reuse
+	unused        []int32
+	byName        map[string]*node
+	ready         int // nodes with an object
+	generation    uint64
+	zones         []string
+	zoneAt        []int32 // by node index: node.zone once more, dense
+	pods          map[types.UID]*bound
+	groups        map[string]*group
+	services      map[string]map[string]labels.Selector
+	classes       map[string]*class
+	volumes       volumes
 
 	// changed lists the indexes of nodes that changed, oldest first; a class
 	// remembers up to where it has looked. changed[0] is number forgotten.
@@ -42,10 +44,9 @@ type bound struct {
 }
 
 func newCluster(config *Config) *cluster {
-	profiles, usual := config.decide()
-	return &cluster{
-		profiles:  profiles,
-		usual:     usual,
+	c := &cluster{
+		profiles:  map[string]*plugins{},
+		images:    map[string]*image{},
 		resources: newResourceNames(),
 		byName:    map[string]*node{},
 		pods:      map[types.UID]*bound{},
@@ -54,6 +55,14 @@ func newCluster(config *Config) *cluster {
 		classes:   map[string]*class{},
 		volumes:   newVolumes(),
 	}
+	for i, p := range config.list() {
+		c.profiles[p.name] = p.plugins.on(&c.resources)
+		if i == 0 {
+			c.usual = c.profiles[p.name]
+		}
+		c.looksAtImages = c.looksAtImages || p.plugins.weight(ImageLocality{}.Name()) > 0
+	}
+	return c
 }
 
 // newClusterOf is the view of a snapshot.
@@ -118,6 +127,7 @@ func (c *cluster) setNode(name string, object *corev1.Node) {
 	if object == nil {
 		if n := c.byName[name]; n != nil && n.object != nil {
 			n.object, n.allocatable = nil, nil
+			c.setImages(n, nil)
 			c.ready--
 			c.touch(n)
 			c.dropEmpty(n)
@@ -125,6 +135,7 @@ func (c *cluster) setNode(name string, object *corev1.Node) {
 		return
 	}
 	n := c.nodeNamed(name)
+	c.setImages(n, object.Status.Images)
 	if sameForScheduling(n.object, object) {
 		n.object = object
 		return

@@ -18,8 +18,7 @@ type Config struct{ profiles []profile }
 
 // plugins are those of the first profile.
 func (c *Config) plugins() plugins {
-	_, usual := c.decide()
-	return *usual
+	return c.list()[0].plugins
 }
 
 // ParseConfig reads a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1,
@@ -79,11 +78,11 @@ func parseProfile(at string, p *configv1.KubeSchedulerProfile) (out profile, err
 	if out.name == "" {
 		return out, invalid(at+".schedulerName", "it is empty")
 	}
-	resources, err := pluginArgs(at, p.PluginConfig)
+	args, err := parseArgs(at, p.PluginConfig)
 	if err != nil {
 		return out, err
 	}
-	all := known(resources)
+	all := known(args)
 	filters, scores := map[string]bool{}, map[string]int64{}
 	for _, f := range all.filters {
 		filters[f.Name()] = true
@@ -151,8 +150,8 @@ func parseProfile(at string, p *configv1.KubeSchedulerProfile) (out profile, err
 
 // absentPlugins are Kubernetes' that may be disabled here because they aren't there.
 var absentPlugins = []string{
-	"SchedulingGates", "PrioritySort", "NodeVolumeLimits", "VolumeZone",
-	"InterPodAffinity", "DefaultPreemption", "DefaultBinder", "ImageLocality", "DynamicResources", "GangScheduling",
+	"SchedulingGates", "PrioritySort", "NodeVolumeLimits",
+	"InterPodAffinity", "DefaultPreemption", "DefaultBinder", "DynamicResources", "GangScheduling",
 }
 
 func unknownPlugin(field, name string, usual []string) error {
@@ -180,78 +179,4 @@ func checkOthers(field string, p *configv1.Plugins) error {
 		}
 	}
 	return nil
-}
-
-// pluginArgs reads the arguments of plugins.
-func pluginArgs(at string, configs []configv1.PluginConfig) (resourcesScore, error) {
-	resources := leastAllocated
-	for i, c := range configs {
-		field := fmt.Sprintf("%s.pluginConfig[%d]", at, i)
-		args, ok := c.Args.Object.(*configv1.NodeResourcesFitArgs)
-		if !ok {
-			return resources, invalid(field, "arguments of the plugin %s can't be chosen in this scheduler, only those of NodeResourcesFit", c.Name)
-		}
-		if len(args.IgnoredResources)+len(args.IgnoredResourceGroups) > 0 {
-			return resources, invalid(field+".args.ignoredResources", "this scheduler ignores no resources")
-		}
-		if args.ScoringStrategy == nil {
-			continue
-		}
-		var err error
-		if resources, err = strategy(field+".args.scoringStrategy", args.ScoringStrategy); err != nil {
-			return resources, err
-		}
-	}
-	return resources, nil
-}
-
-func strategy(field string, s *configv1.ScoringStrategy) (out resourcesScore, err error) {
-	out = leastAllocated
-	switch s.Type {
-	case "", configv1.LeastAllocated:
-	case configv1.MostAllocated:
-		out.strategy = s.Type
-	case configv1.RequestedToCapacityRatio:
-		out.strategy = s.Type
-		if s.RequestedToCapacityRatio == nil || len(s.RequestedToCapacityRatio.Shape) == 0 {
-			return out, invalid(field+".requestedToCapacityRatio.shape", "it needs at least one point")
-		}
-		out.shape = s.RequestedToCapacityRatio.Shape
-		for i, p := range out.shape {
-			point := fmt.Sprintf("%s.requestedToCapacityRatio.shape[%d]", field, i)
-			switch {
-			case p.Utilization < 0 || p.Utilization > 100:
-				return out, invalid(point+".utilization", "%d is not between 0 and 100", p.Utilization)
-			case p.Score < 0 || p.Score > 10:
-				return out, invalid(point+".score", "%d is not between 0 and 10", p.Score)
-			case i > 0 && p.Utilization <= out.shape[i-1].Utilization:
-				return out, invalid(point+".utilization", "the points must be in order of utilization")
-			}
-		}
-	default:
-		return out, invalid(field+".type", "%q is none of LeastAllocated, MostAllocated, RequestedToCapacityRatio", s.Type)
-	}
-	if len(s.Resources) == 0 {
-		return out, nil
-	}
-	out.cpu, out.memory = 0, 0
-	for i, r := range s.Resources {
-		at := fmt.Sprintf("%s.resources[%d]", field, i)
-		w := r.Weight
-		if w == 0 {
-			w = 1
-		}
-		if w < 1 || w > 100 {
-			return out, invalid(at+".weight", "%d is not between 1 and 100", w)
-		}
-		switch r.Name {
-		case "cpu":
-			out.cpu = w
-		case "memory":
-			out.memory = w
-		default:
-			return out, invalid(at+".name", "this scheduler scores cpu and memory, not %s", r.Name)
-		}
-	}
-	return out, nil
 }

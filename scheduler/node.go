@@ -22,6 +22,7 @@ type node struct {
 	cpu, memory int64 // used, as the scores count
 	ports       []hostPort
 	pods        int
+	images      []corev1.ContainerImage
 	bound       []*bound // in no order
 }
 

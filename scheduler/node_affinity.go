@@ -13,6 +13,9 @@ type NodeAffinity struct{}
 func (NodeAffinity) Name() string { return "NodeAffinity" }
 
 func (NodeAffinity) Refuses(cl *class, n *node) bool {
+	if a := cl.plugins.settings.added; a != nil && a.required != nil && !a.required.Match(n.object) {
+		return true
+	}
 	if !cl.selects {
 		return false
 	}
@@ -20,15 +23,25 @@ func (NodeAffinity) Refuses(cl *class, n *node) bool {
 	return !ok || err != nil
 }
 
-func (NodeAffinity) Reasons(*cluster, *class, *node) []string {
+func (NodeAffinity) Reasons(_ *cluster, cl *class, n *node) []string {
+	if a := cl.plugins.settings.added; a != nil && a.required != nil && !a.required.Match(n.object) {
+		return []string{"node(s) didn't match scheduler-enforced node affinity"}
+	}
 	return []string{"node(s) didn't match Pod's node affinity/selector"}
 }
 
 func (NodeAffinity) Score(_ *cluster, cl *class, n *node) int64 {
-	if cl.preferred == nil {
+	var score, of int64
+	if cl.preferred != nil {
+		score, of = cl.preferred.Score(n.object), cl.preferredWeight
+	}
+	if a := cl.plugins.settings.added; a != nil && a.preferred != nil {
+		score, of = score+a.preferred.Score(n.object), of+a.preferredWeight
+	}
+	if of == 0 {
 		return 0
 	}
-	return cl.preferred.Score(n.object) * best / cl.preferredWeight
+	return score * best / of
 }
 
 // setAffinity parses what the pod says of nodes.

@@ -13,6 +13,7 @@ type plugins struct {
 	scores       []weighted
 	staticScores int
 	spread       int64 // the weight of PodTopologySpread
+	settings     settings
 }
 
 // weighted is a score and what it counts.
@@ -22,15 +23,16 @@ type weighted struct {
 }
 
 // known are the plugins there are, with Kubernetes' default weights.
-func known(resources resourcesScore) (p plugins) {
+func known(s settings) (p plugins) {
+	p.settings = s
 	p.filters = []filter{
 		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
-		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{},
+		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{}, VolumeZone{},
 	}
 	p.static = 4
 	p.scores = []weighted{
 		{TaintToleration{}, 3}, {NodeAffinity{}, 2},
-		{resources, 1}, {NodeResourcesBalancedAllocation{}, 1}, {PodTopologySpread{}, 2},
+		{s.fit, 1}, {NodeResourcesBalancedAllocation{s.balanced}, 1}, {ImageLocality{}, 1}, {PodTopologySpread{}, 2},
 	}
 	p.staticScores = 2
 	p.spread = 2
@@ -39,6 +41,7 @@ func known(resources resourcesScore) (p plugins) {
 
 // chosen keeps the filters that are on, and the scores whose weight isn't 0.
 func (p plugins) chosen(on map[string]bool, weights map[string]int64) (out plugins) {
+	out.settings = p.settings
 	for i, f := range p.filters {
 		if !on[f.Name()] {
 			continue
@@ -66,7 +69,7 @@ func (p plugins) chosen(on map[string]bool, weights map[string]int64) (out plugi
 
 // affinity is the index of the filter NodeAffinity, -1 if it is off.
 func (p plugins) affinity() int {
-	return slices.IndexFunc(p.filters, func(f filter) bool { return f == filter(NodeAffinity{}) })
+	return slices.IndexFunc(p.filters, func(f filter) bool { return f.Name() == NodeAffinity{}.Name() })
 }
 
 // names are those of all filters and scores, each once.
@@ -90,4 +93,20 @@ func (p plugins) weight(score string) int64 {
 		}
 	}
 	return 0
+}
+
+// on gives what scores resources their indexes in a cluster.
+func (p *plugins) on(r *resourceNames) *plugins {
+	out := *p
+	out.scores = slices.Clone(p.scores)
+	for i, s := range out.scores {
+		switch s := s.score.(type) {
+		case resourcesScore:
+			s.resources = on(r, s.resources)
+			out.scores[i].score = s
+		case NodeResourcesBalancedAllocation:
+			out.scores[i].score = NodeResourcesBalancedAllocation{on(r, s.resources)}
+		}
+	}
+	return &out
 }

@@ -17,17 +17,12 @@ func schedulerName(pod *corev1.Pod) string {
 	return cmp.Or(pod.Spec.SchedulerName, corev1.DefaultSchedulerName)
 }
 
-// decide gives the plugins by scheduler name, and those of the first profile.
-func (c *Config) decide() (map[string]*plugins, *plugins) {
+// list gives all profiles.
+func (c *Config) list() []profile {
 	if c == nil {
-		p := known(leastAllocated)
-		return map[string]*plugins{corev1.DefaultSchedulerName: &p}, &p
+		return []profile{{corev1.DefaultSchedulerName, known(usualSettings())}}
 	}
-	out := map[string]*plugins{}
-	for i := range c.profiles {
-		out[c.profiles[i].name] = &c.profiles[i].plugins
-	}
-	return out, &c.profiles[0].plugins
+	return c.profiles
 }
 
 // pluginsFor are those that decide about a pod: of the first profile when none

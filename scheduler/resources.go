@@ -94,3 +94,13 @@ func (r *resourceNames) demand(pod *corev1.Pod) *demand {
 	d.memory = amount(corev1.ResourceMemory, scored[corev1.ResourceMemory])
 	return d
 }
+
+// asks is how much of a resource the pod requests.
+func (d *demand) asks(resource int) int64 {
+	for _, r := range d.requests {
+		if r.resource == resource {
+			return r.amount
+		}
+	}
+	return 0
+}

@@ -23,8 +23,9 @@ type Scored struct {
 
 // Refused is how many nodes one filter refused first.
 type Refused struct {
-	Filter string `json:"filter"`
-	Nodes  int    `json:"nodes"`
+	Filter string   `json:"filter"`
+	Nodes  int      `json:"nodes"`
+	Sample []string `json:"sample,omitempty"` // some of them
 }
 
 // Place decides about a pod by a snapshot alone, without side effect. A nil

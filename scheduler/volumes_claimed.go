@@ -21,6 +21,7 @@ type claimed struct {
 	bound    []*corev1.PersistentVolume
 	affinity []*nodeaffinity.LazyErrorNodeSelector
 	unbound  []*unboundClaim // they wait for the node
+	zones    []volumeZone    // of the bound ones
 }
 
 // unboundClaim gets its volume when its pod has a node.
@@ -103,6 +104,7 @@ func (c *claimed) addBound(v *corev1.PersistentVolume) {
 		return
 	}
 	c.bound = append(c.bound, v)
+	c.zones = append(c.zones, zonesOf(v)...)
 	if a := v.Spec.NodeAffinity; a != nil && a.Required != nil {
 		c.affinity = append(c.affinity, nodeaffinity.NewLazyErrorNodeSelector(a.Required))
 	}
@@ -123,6 +125,10 @@ func (c *claimed) appendKey(b []byte) []byte {
 	str(fmt.Sprint(c.used, c.lost))
 	for _, v := range c.bound {
 		str(string(v.UID))
+	}
+	for _, z := range c.zones {
+		str(z.key)
+		str(fmt.Sprint(z.values))
 	}
 	for _, u := range c.unbound {
 		str("waits")
