@@ -31,7 +31,7 @@ const (
 type cluster struct {
 	binary, dir string
 	listen      []string
-	profiled    bool
+	profiles    string // the folder for profiles; "": none are taken
 	server      *process
 	hollow      *process
 	client      *kubernetes.Clientset
@@ -56,7 +56,7 @@ func (c *cluster) data() string { return filepath.Join(c.dir, "data") }
 func (c *cluster) start(ctx context.Context) (took time.Duration, err error) {
 	begun := time.Now()
 	args := []string{"server", "--data", c.data(), "--listen", c.listen[0], "--nats-listen", c.listen[1]}
-	if c.profiled {
+	if c.profiles != "" {
 		args = append(args, "--pprof", c.listen[2])
 	}
 	if c.server, err = launch(c.binary, c.dir, "server", args...); err != nil {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -14,13 +13,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 )
 
 // benchControllers measures controllers with many objects at once.
-func benchControllers(ctx context.Context, binary string) error {
-	if err := benchResync(ctx); err != nil {
+// Processor profiles go to the folder profiles, if there is one.
+func benchControllers(ctx context.Context, binary, profiles string) error {
+	if err := benchResync(ctx, profiles); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp("", "reckon-bench-")
@@ -33,6 +34,7 @@ func benchControllers(ctx context.Context, binary string) error {
 		return err
 	}
 	defer c.stop()
+	c.profiles = profiles
 	if _, err := c.start(ctx); err != nil {
 		return err
 	}
@@ -45,40 +47,6 @@ func benchControllers(ctx context.Context, binary string) error {
 		}
 	}
 	return nil
-}
-
-// meter measures what a workload costs the control plane.
-type meter struct {
-	c        *cluster
-	begun    time.Time
-	cpu      time.Duration
-	position uint64
-}
-
-func (c *cluster) measure(ctx context.Context) (*meter, error) {
-	position, err := c.position(ctx)
-	return &meter{c, time.Now(), c.server.cpu(), position}, err
-}
-
-func (m *meter) print(ctx context.Context, what string, objects int) error {
-	took, cpu := time.Since(m.begun), m.c.server.cpu()-m.cpu
-	position, err := m.c.position(ctx)
-	if err != nil {
-		return err
-	}
-	row(what, "%.1f s, %.0f objects/s, %.1f events and %.0f µs of server CPU an object, %.0f MB",
-		took.Seconds(), float64(objects)/took.Seconds(), float64(position-m.position)/float64(objects),
-		float64(cpu.Microseconds())/float64(objects), float64(m.c.server.rss())/1e6)
-	return nil
-}
-
-// position is how long the log is.
-func (c *cluster) position(ctx context.Context) (uint64, error) {
-	list, err := c.client.CoreV1().Namespaces().List(ctx, metav1.ListOptions{Limit: 1})
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseUint(list.ResourceVersion, 10, 64)
 }
 
 // each calls f with 0 … n-1 from 64 clients.
@@ -95,52 +63,47 @@ func each(ctx context.Context, n int, f func(context.Context, int) error) error 
 func benchRollouts(ctx context.Context, c *cluster) error {
 	const deployments, replicas = 500, 10
 	name := func(i int) string { return fmt.Sprintf("roll-%d", i) }
-	done := func() (bool, error) {
-		list, err := c.client.AppsV1().Deployments("default").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-		if err != nil {
-			return false, err
+	rolled := func(o runtime.Object) bool {
+		d, ok := o.(*appsv1.Deployment)
+		if !ok {
+			return false
 		}
-		n := 0
-		for i := range list.Items {
-			d := &list.Items[i]
-			if s := d.Status; s.ObservedGeneration == d.Generation && s.UpdatedReplicas == replicas && s.Replicas == replicas && s.AvailableReplicas == replicas {
-				n++
-			}
-		}
-		return n == deployments, nil
+		s := d.Status
+		return s.ObservedGeneration == d.Generation && s.UpdatedReplicas == replicas && s.Replicas == replicas && s.AvailableReplicas == replicas
 	}
-	m, err := c.measure(ctx)
+	all := c.client.AppsV1().Deployments("default")
+	m, err := c.measure(ctx, "create")
 	if err != nil {
 		return err
 	}
 	if err := each(ctx, deployments, func(ctx context.Context, i int) error { return deploy(ctx, c.client, name(i), replicas) }); err != nil {
 		return err
 	}
-	if err := await(ctx, 5*time.Minute, "500 Deployments available", done); err != nil {
+	if err := follow(ctx, 5*time.Minute, "500 Deployments available", all, deployments, rolled); err != nil {
 		return err
 	}
 	if err := m.print(ctx, "500 Deployments of 10 replicas, created → all available, by pods", deployments*replicas); err != nil {
 		return err
 	}
-	if m, err = c.measure(ctx); err != nil {
+	if m, err = c.measure(ctx, "roll"); err != nil {
 		return err
 	}
 	err = each(ctx, deployments, func(ctx context.Context, i int) error {
 		patch := []byte(`{"spec":{"template":{"spec":{"containers":[{"name":"main","image":"example.reckon.dev/pause:2"}]}}}}`)
-		_, err := c.client.AppsV1().Deployments("default").Patch(ctx, name(i), types.StrategicMergePatchType, patch, metav1.PatchOptions{})
+		_, err := all.Patch(ctx, name(i), types.StrategicMergePatchType, patch, metav1.PatchOptions{})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	if err := await(ctx, 10*time.Minute, "500 Deployments rolled", done); err != nil {
+	if err := follow(ctx, 10*time.Minute, "500 Deployments rolled", all, deployments, rolled); err != nil {
 		return err
 	}
 	if err := m.print(ctx, "  rolled at once to a new template, by pods replaced", deployments*replicas); err != nil {
 		return err
 	}
 	return each(ctx, deployments, func(ctx context.Context, i int) error {
-		return c.client.AppsV1().Deployments("default").Delete(ctx, name(i), metav1.DeleteOptions{})
+		return all.Delete(ctx, name(i), metav1.DeleteOptions{})
 	})
 }
 
@@ -154,7 +117,7 @@ func benchJobs(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	m, err := c.measure(ctx)
+	m, err := c.measure(ctx, "jobs")
 	if err != nil {
 		return err
 	}
@@ -172,18 +135,9 @@ func benchJobs(ctx context.Context, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	err = await(ctx, 10*time.Minute, "5,000 Jobs complete", func() (bool, error) {
-		list, err := c.client.BatchV1().Jobs("default").List(ctx, metav1.ListOptions{ResourceVersion: "0"})
-		if err != nil {
-			return false, err
-		}
-		n := 0
-		for i := range list.Items {
-			if list.Items[i].Status.CompletionTime != nil {
-				n++
-			}
-		}
-		return n == jobs, nil
+	err = follow(ctx, 10*time.Minute, "5,000 Jobs complete", c.client.BatchV1().Jobs("default"), jobs, func(o runtime.Object) bool {
+		job, ok := o.(*batchv1.Job)
+		return ok && job.Status.CompletionTime != nil
 	})
 	if err != nil {
 		return err
@@ -200,7 +154,7 @@ func benchNamespace(ctx context.Context, c *cluster) error {
 	if err := fill(ctx, c.client, namespace, objects); err != nil {
 		return err
 	}
-	m, err := c.measure(ctx)
+	m, err := c.measure(ctx, "namespace")
 	if err != nil {
 		return err
 	}

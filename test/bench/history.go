@@ -37,7 +37,7 @@ func benchHistory(ctx context.Context, binary string, events uint64, profiles st
 		return err
 	}
 	defer c.stop()
-	c.profiled = profiles != ""
+	c.profiles = profiles
 	if _, err := c.start(ctx); err != nil {
 		return err
 	}

@@ -18,14 +18,14 @@ import (
 func main() {
 	binary := flag.String("reckon", "bin/reckon", "the binary to measure")
 	events := flag.Uint64("events", 1_000_000, "how long a log to ask about")
-	profiles := flag.String("profiles", "", "an existing folder for heap profiles of history's server")
+	profiles := flag.String("profiles", "", "an existing folder for profiles: of the heap by history, of the processor by controllers")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	runs := map[string]func() error{
 		"append":      func() error { return benchAppend(ctx) },
 		"cluster":     func() error { return benchCluster(ctx, *binary) },
-		"controllers": func() error { return benchControllers(ctx, *binary) },
+		"controllers": func() error { return benchControllers(ctx, *binary, *profiles) },
 		"history":     func() error { return benchHistory(ctx, *binary, *events, *profiles) },
 	}
 	for _, name := range flag.Args() {

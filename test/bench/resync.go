@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"runtime/pprof"
 	"sync"
 	"syscall"
 	"time"
@@ -24,7 +28,7 @@ import (
 
 // benchResync has all built-in controllers look at 100,000 objects with which
 // nothing is to be done, as they do when a server begins to lead.
-func benchResync(ctx context.Context) error {
+func benchResync(ctx context.Context, profiles string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	b, deployments := memory.New(time.Now), 10_000
@@ -41,7 +45,12 @@ func benchResync(ctx context.Context) error {
 		return err
 	}
 	for _, what := range []string{"first", "second"} {
+		stop, err := profileSelf(profiles, "resync-"+what)
+		if err != nil {
+			return err
+		}
 		cpu, reconciles, intents, err := lead(ctx, b, p)
+		stop()
 		if err != nil {
 			return err
 		}
@@ -154,7 +163,7 @@ func (f *filler) create(kind controllers.Kind, obj runtime.Object) {
 	}
 	f.n++
 	m := obj.(metav1.Object)
-	m.SetUID(types.UID(fmt.Sprintf("00000000-0000-4000-8000-%012d", f.n)))
+	m.SetUID(types.UID(fmt.Sprintf("%08x-0000-4000-8000-%012d", crc32.ChecksumIEEE([]byte(m.GetName())), f.n))) // they differ early, as real ones do
 	m.SetGeneration(1)
 	m.SetCreationTimestamp(metav1.NewTime(f.now.Truncate(time.Second)))
 	data, err := events.EncodeObject(obj)
@@ -167,4 +176,22 @@ func (f *filler) create(kind controllers.Kind, obj runtime.Object) {
 		Time: f.now, Actor: "bench", ContentType: events.ContentObject, Data: data,
 	}
 	_, f.err = f.log.Append(f.ctx, bus.Entry{Event: e, Expect: bus.Expect(0)})
+}
+
+// profileSelf takes a profile of this process into a folder, "": none, until stop is called.
+func profileSelf(folder, name string) (stop func(), err error) {
+	if folder == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(filepath.Join(folder, name+".cpu"))
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		f.Close() //nolint:errcheck // a profile that ends early tells by itself
+	}, nil
 }
