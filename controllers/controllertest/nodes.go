@@ -25,14 +25,33 @@ type Nodes struct {
 	Bus        bus.Bus
 	Projection *projections.Projection
 	Clock      func() time.Time
-	Names      []string
-	// Becomes says what a pod is to report (nil: Ready).
-	Becomes func(*corev1.Pod) State
 
 	next int
 
 	mu      sync.Mutex
 	counter uint64
+	names   []string
+	becomes func(*corev1.Pod) State
+}
+
+// Rename makes these the nodes that there are; pods on others stay as they are.
+func (n *Nodes) Rename(names ...string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.names = names
+}
+
+// Become says what pods report from now on that are new on their node (nil: Ready).
+func (n *Nodes) Become(f func(*corev1.Pod) State) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.becomes = f
+}
+
+func (n *Nodes) now() (names []string, becomes func(*corev1.Pod) State) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.names, n.becomes
 }
 
 // State is what a pretended pod does.
@@ -79,7 +98,8 @@ func (n *Nodes) pod(ctx context.Context, o *events.Object) error {
 	if pod.Spec.NodeName == "" {
 		return n.bind(ctx, o)
 	}
-	if !slices.Contains(n.Names, pod.Spec.NodeName) || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
+	names, becomes := n.now()
+	if !slices.Contains(names, pod.Spec.NodeName) || pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded {
 		return nil
 	}
 	if pod.DeletionTimestamp != nil {
@@ -87,8 +107,8 @@ func (n *Nodes) pod(ctx context.Context, o *events.Object) error {
 	}
 	if pod.Status.Phase == corev1.PodPending {
 		is := Ready
-		if n.Becomes != nil {
-			is = n.Becomes(pod)
+		if becomes != nil {
+			is = becomes(pod)
 		}
 		return n.Report(ctx, pod, is)
 	}
@@ -125,10 +145,11 @@ func conditions(ready corev1.ConditionStatus, now time.Time) []corev1.PodConditi
 }
 
 func (n *Nodes) bind(ctx context.Context, o *events.Object) error {
-	if len(n.Names) == 0 {
+	names, _ := n.now()
+	if len(names) == 0 {
 		return nil
 	}
-	node := n.Names[n.next%len(n.Names)]
+	node := names[n.next%len(names)]
 	n.next++
 	if pod, ok := o.Value.(*corev1.Pod); ok {
 		node = cmp.Or(named(pod), node)

@@ -61,7 +61,7 @@ func (w *World) Run(cs ...*controllers.Controller) {
 
 // Schedule runs pods on pretended nodes of these names.
 func (w *World) Schedule(nodes ...string) {
-	w.Nodes.Names = nodes
+	w.Nodes.Rename(nodes...)
 	w.Go(w.Nodes.Run)
 }
 

@@ -113,15 +113,15 @@ func TestRollout(t *testing.T) {
 		ds.Spec.RevisionHistoryLimit = &limit
 		w.Create(controllers.DaemonSet, ds)
 		step("created")
-		w.Nodes.Names = append(w.Nodes.Names, "n4")
+		w.Nodes.Rename("n1", "n2", "n3", "n4")
 		addNode(w, "n4")
 		step("a fourth node")
-		w.Nodes.Becomes = func(pod *corev1.Pod) controllertest.State {
+		w.Nodes.Become(func(pod *corev1.Pod) controllertest.State {
 			if pod.Spec.Containers[0].Image == "log:2" {
 				return controllertest.Running
 			}
 			return controllertest.Ready
-		}
+		})
 		setImage(w, "log:2")
 		step("a template whose pods never become ready")
 		setImage(w, "log:3")
@@ -258,7 +258,7 @@ func TestFailedPodsBackOff(t *testing.T) {
 				ds.Spec.UpdateStrategy = strategy
 				w.Create(controllers.DaemonSet, ds)
 				w.Advance(time.Minute)
-				w.Nodes.Becomes = func(*corev1.Pod) controllertest.State { return controllertest.Failed }
+				w.Nodes.Become(func(*corev1.Pod) controllertest.State { return controllertest.Failed })
 				setImage(w, "log:2")
 				before := created(t, w)
 				w.Advance(time.Minute)
@@ -272,7 +272,7 @@ func TestFailedPodsBackOff(t *testing.T) {
 				if n := created(t, w) - before; n != 4 {
 					t.Errorf("%d pods were made in the third hour", n)
 				}
-				w.Nodes.Becomes = nil
+				w.Nodes.Become(nil)
 				setImage(w, "log:3")
 				w.Advance(time.Minute)
 				wantPods(t, w, "n1 log:3 Running")

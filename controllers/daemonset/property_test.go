@@ -20,16 +20,16 @@ import (
 // never left more nodes unserved than maxUnavailable, nor had more pods beside
 // others than maxSurge.
 func TestLimitsHold(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range controllertest.Seeds(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 1))
-			run(t, 2+r.IntN(6), func(t *testing.T, w *controllertest.World) { rollRandomly(t, w, r) })
+			nodes := 2 + r.IntN(6)
+			run(t, nodes, func(t *testing.T, w *controllertest.World) { rollRandomly(t, w, r, nodes) })
 		})
 	}
 }
 
-func rollRandomly(t *testing.T, w *controllertest.World, r *rand.Rand) {
-	nodes := len(w.Nodes.Names)
+func rollRandomly(t *testing.T, w *controllertest.World, r *rand.Rand, nodes int) {
 	surge, unavailable := r.IntN(3), 0
 	if surge == 0 {
 		unavailable = 1 + r.IntN(nodes)
@@ -39,9 +39,9 @@ func rollRandomly(t *testing.T, w *controllertest.World, r *rand.Rand) {
 	w.Create(controllers.DaemonSet, ds)
 	w.Advance(time.Minute)
 	fate := rand.New(rand.NewPCG(r.Uint64(), 2))
-	w.Nodes.Becomes = func(*corev1.Pod) controllertest.State {
+	w.Nodes.Become(func(*corev1.Pod) controllertest.State {
 		return []controllertest.State{controllertest.Ready, controllertest.Ready, controllertest.Running, controllertest.Failed}[fate.IntN(4)]
-	}
+	})
 	var rounds []uint64 // the position at which each began
 	for range 30 {
 		rounds = append(rounds, w.Snapshot().Position())
@@ -58,7 +58,7 @@ func rollRandomly(t *testing.T, w *controllertest.World, r *rand.Rand) {
 		}
 		w.Advance(time.Duration(1+r.IntN(10000)) * time.Millisecond)
 	}
-	w.Nodes.Becomes = nil
+	w.Nodes.Become(nil)
 	setImage(w, "log:last")
 	w.Advance(20 * time.Minute)
 	if s := controllertest.Get[*appsv1.DaemonSet](w, key).Status; int(s.UpdatedNumberScheduled) != nodes || int(s.NumberAvailable) != nodes {

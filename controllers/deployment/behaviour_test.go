@@ -117,7 +117,7 @@ func TestRecreate(t *testing.T) {
 		for o := range w.Snapshot().List("", "pods", "") {
 			w.Patch(o.Key, `{"metadata":{"finalizers":["example.com/slow"]}}`)
 		}
-		w.Nodes.Becomes = func(*corev1.Pod) controllertest.State { return controllertest.Ready }
+		w.Nodes.Become(func(*corev1.Pod) controllertest.State { return controllertest.Ready })
 		setImage(w, "web:2")
 		w.Advance(time.Second)
 		wantSets(t, w, "map[web:1:0 (revision 1) web:2:2 (revision 2)]")
@@ -131,7 +131,7 @@ func TestProgressDeadline(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
 		w.Create(controllers.Deployment, newDeployment(2, "web:1"))
 		w.Advance(time.Minute)
-		w.Nodes.Becomes = func(*corev1.Pod) controllertest.State { return controllertest.Running }
+		w.Nodes.Become(func(*corev1.Pod) controllertest.State { return controllertest.Running })
 		setImage(w, "web:2")
 		w.Advance(9 * time.Minute)
 		wantProgressing(t, w, "True ReplicaSetUpdated")
@@ -140,7 +140,7 @@ func TestProgressDeadline(t *testing.T) {
 		if got := reason(w, appsv1.DeploymentAvailable); got != "True MinimumReplicasAvailable" {
 			t.Errorf("Available is %s", got)
 		}
-		w.Nodes.Becomes = nil
+		w.Nodes.Become(nil)
 		setImage(w, "web:3")
 		w.Advance(time.Minute)
 		wantProgressing(t, w, "True NewReplicaSetAvailable")
@@ -151,12 +151,12 @@ func TestScaledInTheMiddle(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
 		w.Create(controllers.Deployment, newDeployment(8, "web:1"))
 		w.Advance(time.Minute)
-		w.Nodes.Becomes = func(pod *corev1.Pod) controllertest.State {
+		w.Nodes.Become(func(pod *corev1.Pod) controllertest.State {
 			if pod.Spec.Containers[0].Image == "web:2" {
 				return controllertest.Running
 			}
 			return controllertest.Ready
-		}
+		})
 		setImage(w, "web:2")
 		w.Advance(time.Minute)
 		wantSets(t, w, "map[web:1:6 (revision 1) web:2:4 (revision 2)]")

@@ -93,7 +93,7 @@ func TestRollbackAnnotation(t *testing.T) {
 
 func TestTerminatingReplicas(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
-		w.Nodes.Names = nil // pods are bound to a node that never ends them
+		w.Nodes.Rename() // pods are bound to a node that never ends them
 		w.Create(controllers.Deployment, newDeployment(3, "web:1"))
 		w.Settle()
 		for o := range w.Snapshot().List("", "pods", "") {
@@ -206,7 +206,7 @@ func TestRecreateWaits(t *testing.T) {
 		d.Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
 		w.Create(controllers.Deployment, d)
 		w.Advance(time.Minute)
-		w.Nodes.Names = nil
+		w.Nodes.Rename()
 		setImage(w, "web:2")
 		w.Advance(time.Minute)
 		wantSets(t, w, "map[web:1:0 (revision 1)]")

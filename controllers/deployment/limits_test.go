@@ -22,7 +22,7 @@ import (
 // there were never more replicas than maxSurge allows, nor fewer pods that serve
 // than maxUnavailable does.
 func TestLimitsHold(t *testing.T) {
-	for seed := range uint64(25) {
+	for seed := range controllertest.Seeds(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { rollRandomly(t, rand.New(rand.NewPCG(seed, 1)), rand.New(rand.NewPCG(seed, 2))) })
 		})
@@ -46,19 +46,19 @@ func rollRandomly(t *testing.T, r, fate *rand.Rand) {
 	w.Advance(time.Minute)
 	from := w.Snapshot().Position()
 
-	w.Nodes.Becomes = func(pod *corev1.Pod) controllertest.State {
+	w.Nodes.Become(func(pod *corev1.Pod) controllertest.State {
 		if pod.Spec.Containers[0].Image == "broken" {
 			return controllertest.Running
 		}
 		return []controllertest.State{controllertest.Ready, controllertest.Ready, controllertest.Running, controllertest.Failed}[fate.IntN(4)]
-	}
+	})
 	for range 2 + r.IntN(6) {
 		setImage(w, []string{"web:0", "web:1", "web:2", "broken"}[r.IntN(4)])
 		w.Advance(time.Duration(r.IntN(2000)) * time.Millisecond)
 		wakePods(t, w)
 		w.Settle()
 	}
-	w.Nodes.Becomes = nil
+	w.Nodes.Become(nil)
 	setImage(w, "web:last")
 	for range 20 {
 		w.Advance(time.Minute)

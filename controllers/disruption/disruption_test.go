@@ -120,7 +120,7 @@ func TestEvictions(t *testing.T) {
 		w.Create(controllers.Deployment, newDeployment(3))
 		step("three pods")
 		// The pods that take a place never become ready.
-		w.Nodes.Becomes = func(*corev1.Pod) controllertest.State { return controllertest.Running }
+		w.Nodes.Become(func(*corev1.Pod) controllertest.State { return controllertest.Running })
 		all := pods(w)
 		if err := w.API.Evict(context.Background(), keyOf(all[0])); err != nil {
 			t.Fatal(err)

@@ -94,12 +94,12 @@ func TestFollowReadiness(t *testing.T) {
 		}
 		w.Create(controllers.Service, service("web", intstr.FromString("web")))
 		step("a service without pods")
-		w.Nodes.Becomes = func(p *corev1.Pod) controllertest.State {
+		w.Nodes.Become(func(p *corev1.Pod) controllertest.State {
 			if p.Name == "b" {
 				return controllertest.Running
 			}
 			return controllertest.Ready
-		}
+		})
 		w.Schedule("n1")
 		w.Create(controllers.Pod, pod("a", 8080))
 		w.Create(controllers.Pod, pod("b", 8080))

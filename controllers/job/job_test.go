@@ -205,7 +205,7 @@ func TestSuspended(t *testing.T) {
 
 func TestDeletedPodIsReplaced(t *testing.T) {
 	run(t, func(w *world) {
-		w.Nodes.Names = nil // nobody ends a pod that is deleted
+		w.Nodes.Rename() // nobody ends a pod that is deleted
 		w.Create(controllers.Job, newJob(nil))
 		w.settle()
 		pod := controllers.Pod.Key("default", w.pods()[0].Name)
@@ -220,7 +220,7 @@ func TestDeletedPodIsReplaced(t *testing.T) {
 
 func TestReplacedWhenItHasEnded(t *testing.T) {
 	run(t, func(w *world) {
-		w.Nodes.Names = nil // nobody ends a pod that is deleted
+		w.Nodes.Rename() // nobody ends a pod that is deleted
 		w.Create(controllers.Job, newJob(func(s *batchv1.JobSpec) { s.PodReplacementPolicy = ptr(batchv1.Failed) }))
 		w.settle()
 		pod := w.pods()[0]

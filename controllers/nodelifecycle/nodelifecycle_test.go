@@ -94,7 +94,7 @@ func TestLostAndRecovered(t *testing.T) {
 		script := controllertest.NewTranscript(w, "lost")
 		w.PatchStatus(n1, `{"status":{"conditions":[{"type":"Ready","status":"True","reason":"KubeletReady"},{"type":"MemoryPressure","status":"False","reason":"Enough"}]}}`)
 		w.Schedule("n1")
-		w.Nodes.Becomes = func(p *corev1.Pod) controllertest.State { return controllertest.Ready }
+		w.Nodes.Become(func(p *corev1.Pod) controllertest.State { return controllertest.Ready })
 		for name, tolerations := range map[string][]corev1.Toleration{
 			"a-minute": {{Key: corev1.TaintNodeUnreachable, Operator: corev1.TolerationOpExists, TolerationSeconds: seconds(60)}},
 			"at-once":  nil,

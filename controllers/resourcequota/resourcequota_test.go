@@ -228,7 +228,7 @@ func TestStuckPodLapses(t *testing.T) {
 // Clients that are let in as admission does it, by raising used, and whose pods
 // come up to 950 ms later never get past hard; in the end used is what there is.
 func TestNeverPastHard(t *testing.T) {
-	for seed := range uint64(20) {
+	for seed := range controllertest.Seeds(8) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { neverPastHard(t, rand.New(rand.NewPCG(seed, 1))) })
 		})

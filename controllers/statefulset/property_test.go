@@ -75,9 +75,9 @@ func carryOut(t *testing.T, p plan) []string {
 	w := begin(t)
 	defer w.Stop()
 	fate, disruption := rand.New(rand.NewPCG(p.fate, 1)), rand.New(rand.NewPCG(p.disruption, 2))
-	w.Nodes.Becomes = func(*corev1.Pod) controllertest.State {
+	w.Nodes.Become(func(*corev1.Pod) controllertest.State {
 		return []controllertest.State{controllertest.Ready, controllertest.Ready, controllertest.Running, controllertest.Failed}[fate.IntN(4)]
-	}
+	})
 	w.Create(controllers.StatefulSet, newSet(p.replicas, func(s *appsv1.StatefulSetSpec) {
 		if p.parallel {
 			parallel(s)
@@ -108,7 +108,7 @@ func carryOut(t *testing.T, p plan) []string {
 	}
 	// In the end all becomes well, but for what only a person can end: a pod that
 	// isn't ready, of an earlier template.
-	w.Nodes.Becomes = nil
+	w.Nodes.Become(nil)
 	for range 30 {
 		for _, o := range running(w) {
 			if p := o.Value.(*corev1.Pod); !isReady(p) {

@@ -167,12 +167,12 @@ func TestIdentity(t *testing.T) {
 
 func TestOrder(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
-		w.Nodes.Becomes = func(p *corev1.Pod) controllertest.State {
+		w.Nodes.Become(func(p *corev1.Pod) controllertest.State {
 			if p.Name == "web-1" {
 				return controllertest.Running
 			}
 			return controllertest.Ready
-		}
+		})
 		w.Create(controllers.StatefulSet, newSet(3))
 		w.Advance(time.Hour)
 		wantPods(t, w, "web-0=web:1 web-1=web:1")
@@ -185,7 +185,7 @@ func TestOrder(t *testing.T) {
 
 func TestParallel(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
-		w.Nodes.Becomes = func(*corev1.Pod) controllertest.State { return controllertest.Running }
+		w.Nodes.Become(func(*corev1.Pod) controllertest.State { return controllertest.Running })
 		w.Create(controllers.StatefulSet, newSet(4, parallel, withClaims(retain, retain)))
 		w.Advance(time.Minute)
 		wantPods(t, w, "web-0=web:1 web-1=web:1 web-2=web:1 web-3=web:1")
@@ -248,12 +248,12 @@ func TestStuckRollout(t *testing.T) {
 	run(t, func(t *testing.T, w *controllertest.World) {
 		w.Create(controllers.StatefulSet, newSet(3))
 		w.Advance(time.Minute)
-		w.Nodes.Becomes = func(p *corev1.Pod) controllertest.State {
+		w.Nodes.Become(func(p *corev1.Pod) controllertest.State {
 			if p.Spec.Containers[0].Image == "broken" {
 				return controllertest.Running
 			}
 			return controllertest.Ready
-		}
+		})
 		setImage(w, "broken")
 		w.Advance(time.Minute)
 		wantPods(t, w, "web-0=web:1 web-1=web:1 web-2=broken")

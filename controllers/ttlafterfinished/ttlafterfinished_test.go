@@ -23,7 +23,7 @@ func TestDeletedAfterItsTime(t *testing.T) {
 		defer w.Stop()
 		w.Run(job.New(), garbage.New(), podgc.New(), ttlafterfinished.New())
 		w.Create(controllers.Node, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
-		w.Nodes.Becomes = func(*corev1.Pod) controllertest.State { return controllertest.Succeeded }
+		w.Nodes.Become(func(*corev1.Pod) controllertest.State { return controllertest.Succeeded })
 		w.Schedule("n1")
 		ttl := func(seconds int32) *int32 { return &seconds }
 		for name, seconds := range map[string]*int32{"stays": nil, "soon": ttl(10), "later": ttl(20)} {
