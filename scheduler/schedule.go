@@ -32,7 +32,11 @@ type Refused struct {
 // config is the default one.
 func Place(s *projections.Snapshot, pod *corev1.Pod, config *Config) Placement {
 	c := newClusterOf(s, config)
-	cl := c.classOf(pod)
+	return place(c, c.classOf(pod))
+}
+
+// place decides about a class of pods, and says why.
+func place(c *cluster, cl *class) Placement {
 	chosen := schedule(c, cl)
 	p := explain(c, cl, chosen)
 	if chosen == nil {

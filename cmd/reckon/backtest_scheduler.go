@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -32,15 +31,9 @@ put on another node takes up that node until the pod ends. The same log and conf
   reckon backtest scheduler --config new.yaml --from 7d -o json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			var config *scheduler.Config
-			if file != "" {
-				data, err := os.ReadFile(file)
-				if err != nil {
-					return err
-				}
-				if config, err = scheduler.ParseConfig(data); err != nil {
-					return fmt.Errorf("%s: %w", file, err)
-				}
+			config, err := schedulerConfig(file)
+			if err != nil {
+				return err
 			}
 			return runBacktest(cmd, &b, "placing", func(ctx context.Context, p played) (*scheduler.Backtest, error) {
 				return scheduler.RunBacktest(ctx, p.projection, p.from, p.to, config, p.progress)

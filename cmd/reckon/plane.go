@@ -48,6 +48,9 @@ func runPlane(ctx context.Context, o planeOptions, withNode bool, say *progress)
 	if err != nil {
 		return err
 	}
+	if o.scheduling, err = schedulerConfig(o.scheduler); err != nil {
+		return err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		return err
@@ -192,7 +195,10 @@ func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) 
 	p.say.say("gateway   the Kubernetes API %s on %s", kubernetesVersion, p.gateway.URL())
 	group.Go(func() error { return p.gateway.ServeBus(ctx) })
 	group.Go(func() error {
-		return scheduler.New(scheduler.Options{Bus: p.bus, Projection: p.log, Holder: p.holder, API: p.gateway.Transport(&user.DefaultInfo{Name: user.KubeScheduler, Groups: []string{user.AllAuthenticated}})}).Run(ctx)
+		return scheduler.New(scheduler.Options{
+			Bus: p.bus, Projection: p.log, Holder: p.holder, Config: p.options.scheduling,
+			API: p.gateway.Transport(&user.DefaultInfo{Name: user.KubeScheduler, Groups: []string{user.AllAuthenticated}}),
+		}).Run(ctx)
 	})
 	group.Go(func() error { return p.runControllers(ctx) })
 	group.Go(func() error { return p.keepHistory(ctx, p.keep) })

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/reckon-project/reckon/scheduler"
 	"github.com/spf13/cobra"
 )
 
@@ -34,6 +35,8 @@ type planeOptions struct {
 	window        time.Duration
 	windowEvents  uint64
 	archive       string
+	scheduler     string
+	scheduling    *scheduler.Config // read from that; nil: the default one
 	cluster       clusterOptions
 
 	nodeName    string
@@ -56,6 +59,7 @@ func (o *planeOptions) serverFlags(cmd *cobra.Command) {
 	f.StringSliceVar(&o.extraSANs, "tls-san", nil, "further names and addresses of the API's certificate")
 	f.StringArrayVar(&o.apiFlags, "kube-apiserver-arg", nil, "a kube-apiserver flag, for OIDC, audit and admission (--oidc-issuer-url=...)")
 	f.StringVar(&o.durability, "durability", "strict", "strict: an acknowledged change survives a power cut; fast: sync every 100 ms")
+	f.StringVar(&o.scheduler, "scheduler-config", "", "a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1) for the scheduler (default: Kubernetes' own)")
 	f.StringVar(&o.history, "history", "30d", "how much history is kept: 30d, 12h, forever")
 	o.retentionFlags(cmd)
 	f.StringVar(&o.logLevel, "log-level", "warn", "what is logged to standard error: debug, info, warn or error")
