@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -115,7 +116,7 @@ func (v *view) keepPair(running []*events.Object, p *plan) {
 	}
 }
 
-func isReady(o *events.Object) bool { return !readySince(o.Value.(*corev1.Pod)).IsZero() }
+func isReady(o *events.Object) bool { return !controllers.ReadySince(o.Value.(*corev1.Pod)).IsZero() }
 
 // failures counts how many pods of the present template failed on the node up to
 // this one, and how long it stays before another one is tried.

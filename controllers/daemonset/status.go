@@ -4,6 +4,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+
+	"github.com/reckon-project/reckon/controllers"
 )
 
 // status counts nodes: of each node its first pod.
@@ -25,7 +27,7 @@ func (v *view) status() appsv1.DaemonSetStatus {
 			}
 			status.CurrentNumberScheduled++
 			pod := n.pods[0].Value.(*corev1.Pod)
-			if !readySince(pod).IsZero() {
+			if !controllers.ReadySince(pod).IsZero() {
 				status.NumberReady++
 			}
 			if v.available(pod) {

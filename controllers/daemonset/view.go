@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 )
@@ -41,7 +42,7 @@ func look(s *projections.Snapshot, ds *appsv1.DaemonSet, current *appsv1.Control
 	on := map[string][]*events.Object{}
 	for _, o := range pods {
 		pod := o.Value.(*corev1.Pod)
-		if pod.DeletionTimestamp != nil && finished(pod) {
+		if pod.DeletionTimestamp != nil && controllers.Finished(pod) {
 			continue // nothing more is to be done about it
 		}
 		if node := target(pod); node != "" {
@@ -95,7 +96,7 @@ func (v *view) updated(pod *corev1.Pod) bool {
 
 // available reports a pod that has been ready for minReadySeconds.
 func (v *view) available(pod *corev1.Pod) bool {
-	since := readySince(pod)
+	since := controllers.ReadySince(pod)
 	if since.IsZero() {
 		return false
 	}
@@ -131,21 +132,4 @@ func hashOf(r *appsv1.ControllerRevision) string {
 		return h
 	}
 	return r.Name
-}
-
-func finished(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-// readySince is when the pod became ready, zero if it isn't.
-func readySince(pod *corev1.Pod) time.Time {
-	for i := range pod.Status.Conditions {
-		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			if c.LastTransitionTime.IsZero() {
-				return time.Unix(1, 0)
-			}
-			return c.LastTransitionTime.Time
-		}
-	}
-	return time.Time{}
 }

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -26,15 +27,11 @@ type pod struct {
 const noIndex = -1
 
 func (p *pod) succeeded() bool { return p.Status.Phase == corev1.PodSucceeded && !p.stopped }
-func (p *pod) over() bool      { return over(p.Pod) }
+func (p *pod) over() bool      { return controllers.Finished(p.Pod) }
 func (p *pod) active() bool    { return !p.over() && p.DeletionTimestamp == nil }
 
 // terminating: it is being deleted and hasn't ended yet.
 func (p *pod) terminating() bool { return !p.over() && p.DeletionTimestamp != nil }
-
-func over(p *corev1.Pod) bool {
-	return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
-}
 
 func tracked(m metav1.Object) bool {
 	return slices.Contains(m.GetFinalizers(), batchv1.JobTrackingFinalizer)

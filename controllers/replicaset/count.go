@@ -8,6 +8,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/labels"
 
+	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -24,7 +25,7 @@ func count(rs *appsv1.ReplicaSet, pods []*events.Object, now time.Time) counts {
 	minReady := time.Duration(rs.Spec.MinReadySeconds) * time.Second
 	for _, o := range pods {
 		pod := o.Value.(*corev1.Pod)
-		if finished(pod) {
+		if controllers.Finished(pod) {
 			continue
 		}
 		if pod.DeletionTimestamp != nil {
@@ -35,7 +36,7 @@ func count(rs *appsv1.ReplicaSet, pods []*events.Object, now time.Time) counts {
 		if template.Matches(labels.Set(pod.Labels)) {
 			c.labelled++
 		}
-		since := readySince(pod)
+		since := controllers.ReadySince(pod)
 		if since.IsZero() {
 			continue
 		}
@@ -48,23 +49,6 @@ func count(rs *appsv1.ReplicaSet, pods []*events.Object, now time.Time) counts {
 		}
 	}
 	return c
-}
-
-func finished(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
-}
-
-// readySince is when the pod became ready, zero if it isn't.
-func readySince(pod *corev1.Pod) time.Time {
-	for i := range pod.Status.Conditions {
-		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			if c.LastTransitionTime.IsZero() {
-				return time.Unix(1, 0)
-			}
-			return c.LastTransitionTime.Time
-		}
-	}
-	return time.Time{}
 }
 
 func (k Keeper) newStatus(rs *appsv1.ReplicaSet, c counts, failure *failure, now time.Time) appsv1.ReplicaSetStatus {

@@ -34,7 +34,7 @@ func rank(s *projections.Snapshot, rs *appsv1.ReplicaSet, active []*events.Objec
 	pods := make([]ranked, len(active))
 	for i, o := range active {
 		pod := o.Value.(*corev1.Pod)
-		r := ranked{object: o, pod: pod, together: together[pod.Spec.NodeName], ready: readySince(pod)}
+		r := ranked{object: o, pod: pod, together: together[pod.Spec.NodeName], ready: controllers.ReadySince(pod)}
 		r.cost, _ = strconv.ParseInt(pod.Annotations[corev1.PodDeletionCost], 10, 32)
 		r.restarts, r.sidecars = restarts(pod)
 		pods[i] = r
@@ -124,7 +124,7 @@ func restarts(pod *corev1.Pod) (containers, sidecars int32) {
 func perNode(s *projections.Snapshot, rs *appsv1.ReplicaSet, active []*events.Object) map[string]int {
 	n := map[string]int{}
 	add := func(o *events.Object) {
-		if pod := o.Value.(*corev1.Pod); pod.Spec.NodeName != "" && !finished(pod) && pod.DeletionTimestamp == nil {
+		if pod := o.Value.(*corev1.Pod); pod.Spec.NodeName != "" && !controllers.Finished(pod) && pod.DeletionTimestamp == nil {
 			n[pod.Spec.NodeName]++
 		}
 	}

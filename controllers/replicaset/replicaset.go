@@ -26,7 +26,7 @@ func (k Keeper) podChanged(s *projections.Snapshot, c projections.Change, add fu
 	if c.Old != nil && c.New != nil && c.Event != nil && c.Event.Prefix == events.PrefixFact {
 		o, ok1 := c.Old.Value.(*corev1.Pod)
 		n, ok2 := c.New.Value.(*corev1.Pod)
-		if ok1 && ok2 && o.Status.Phase == n.Status.Phase && readySince(o).Equal(readySince(n)) {
+		if ok1 && ok2 && o.Status.Phase == n.Status.Phase && controllers.ReadySince(o).Equal(controllers.ReadySince(n)) {
 			return
 		}
 	}
@@ -92,7 +92,7 @@ func (k Keeper) belongings(s *projections.Snapshot, o *events.Object, rs *appsv1
 	}
 	if rs.Status.ObservedGeneration == 0 {
 		for _, p := range k.Kind.Orphans(s, o, controllers.Pod, selector) {
-			if !finished(p.Value.(*corev1.Pod)) {
+			if !controllers.Finished(p.Value.(*corev1.Pod)) {
 				settle = append(settle, k.Kind.AdoptInto(o, p))
 			}
 		}

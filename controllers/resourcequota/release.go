@@ -60,7 +60,7 @@ func shrunk(old, next *events.Object) bool {
 }
 
 func podShrunk(was, is *corev1.Pod) bool {
-	if over(was) != over(is) || (was.DeletionTimestamp == nil) != (is.DeletionTimestamp == nil) || terminating(was) != terminating(is) {
+	if controllers.Finished(was) != controllers.Finished(is) || (was.DeletionTimestamp == nil) != (is.DeletionTimestamp == nil) || terminating(was) != terminating(is) {
 		return true
 	}
 	return resized(was.Status.ContainerStatuses, is.Status.ContainerStatuses) ||

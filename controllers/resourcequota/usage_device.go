@@ -74,7 +74,7 @@ func (c *counter) countedWithPod(s *projections.Snapshot, claim *resourcev1.Reso
 	} else if status == nil && !first(s, claim, string(pod.UID)) {
 		return nil
 	}
-	if over(pod) {
+	if controllers.Finished(pod) {
 		return nil
 	}
 	amounts := corev1.ResourceList{}

@@ -6,12 +6,9 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/resource"
-)
 
-// over reports a pod that has ended: it uses no more of nodes.
-func over(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
-}
+	"github.com/reckon-project/reckon/controllers"
+)
 
 // lapses is when a deleted pod that doesn't go counts no more: it may be stuck on a
 // lost node. Zero: it isn't deleted.
@@ -25,7 +22,7 @@ func lapses(pod *corev1.Pod) time.Time {
 // pod is what a pod counts for. One that is over is still an object, and nothing more.
 func (c *counter) pod(pod *corev1.Pod) corev1.ResourceList {
 	amounts := corev1.ResourceList{"count/pods": units(1)}
-	if over(pod) {
+	if controllers.Finished(pod) {
 		return amounts
 	}
 	if lapses := lapses(pod); !lapses.IsZero() {

@@ -3,7 +3,6 @@ package statefulset
 import (
 	"strconv"
 	"strings"
-	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -68,21 +67,4 @@ func label(pod *corev1.Pod, ordinal int) {
 	}
 	pod.Labels[appsv1.StatefulSetPodNameLabel] = pod.Name
 	pod.Labels[appsv1.PodIndexLabel] = strconv.Itoa(ordinal)
-}
-
-func terminal(pod *corev1.Pod) bool {
-	return pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded
-}
-
-// readySince is when the pod became ready, zero if it isn't.
-func readySince(pod *corev1.Pod) time.Time {
-	for i := range pod.Status.Conditions {
-		if c := &pod.Status.Conditions[i]; c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue {
-			if c.LastTransitionTime.IsZero() {
-				return time.Unix(1, 0)
-			}
-			return c.LastTransitionTime.Time
-		}
-	}
-	return time.Time{}
 }

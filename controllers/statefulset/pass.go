@@ -98,7 +98,7 @@ func (p *pass) keep(r *replica) bool {
 	case r.pod == nil:
 		p.create(r)
 		return false
-	case terminal(r.pod):
+	case controllers.Finished(r.pod):
 		if !r.terminating() {
 			p.delete(r)
 		}
@@ -213,7 +213,7 @@ func (p *pass) firstUnavailable() *replica {
 
 // available reports a pod that has been ready for long enough.
 func (p *pass) available(r *replica) bool {
-	since := readySince(r.pod)
+	since := controllers.ReadySince(r.pod)
 	return !since.IsZero() && (p.set.Spec.MinReadySeconds == 0 || !since.Add(p.minReady()).After(p.now))
 }
 

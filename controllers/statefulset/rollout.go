@@ -5,6 +5,8 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/reckon-project/reckon/controllers"
 )
 
 // rollOut deletes pods that aren't of the update's revision, from the highest
@@ -43,7 +45,7 @@ func (p *pass) rollOut() {
 
 // replace deletes a pod so that it is made anew.
 func (p *pass) replace(r *replica) {
-	if terminal(r.pod) {
+	if controllers.Finished(r.pod) {
 		return // it is deleted already
 	}
 	if r.revision() == p.current {

@@ -50,7 +50,7 @@ func podChanged(s *projections.Snapshot, c projections.Change, add func(events.K
 	if c.Old != nil && c.New != nil && c.Event != nil && c.Event.Prefix == events.PrefixFact {
 		o, ok1 := c.Old.Value.(*corev1.Pod)
 		n, ok2 := c.New.Value.(*corev1.Pod)
-		if ok1 && ok2 && o.Status.Phase == n.Status.Phase && readySince(o).Equal(readySince(n)) {
+		if ok1 && ok2 && o.Status.Phase == n.Status.Phase && controllers.ReadySince(o).Equal(controllers.ReadySince(n)) {
 			return
 		}
 	}

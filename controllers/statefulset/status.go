@@ -68,7 +68,7 @@ func (p *pass) status() (s appsv1.StatefulSetStatus, wait time.Duration) {
 			continue
 		}
 		s.Replicas++
-		if since := readySince(r.pod); r.pod.Status.Phase == corev1.PodRunning && !since.IsZero() {
+		if since := controllers.ReadySince(r.pod); r.pod.Status.Phase == corev1.PodRunning && !since.IsZero() {
 			s.ReadyReplicas++
 			if p.available(r) {
 				s.AvailableReplicas++
