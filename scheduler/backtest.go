@@ -217,12 +217,11 @@ func (b *backtest) place(p *pending, r *replayed) bool {
 
 // wake places the parked pods that fit by now.
 func (b *backtest) wake() {
-	if end := b.tried.end(); b.woken == end {
+	from := b.woken
+	if b.woken = b.tried.end(); from == b.woken {
 		return
-	} else {
-		b.woken = end
 	}
-	wake(b.tried, b.queue)
+	b.tried.wake(b.queue, from)
 	b.placeActive()
 }
 

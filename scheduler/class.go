@@ -16,6 +16,8 @@ type class struct {
 	demand          *demand
 	group           string
 	nodeName        string
+	priority        int32
+	neverPreempts   bool
 	tolerations     []corev1.Toleration
 	toleratesCordon bool
 	selects         bool // nodeSelector or required affinity
@@ -73,6 +75,7 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 		cl = &class{
 			key: string(key), plugins: c.pluginsFor(pod), demand: d, group: group, nodeName: pod.Spec.NodeName,
 			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations), claimed: claimed,
+			priority: priorityOf(pod), neverPreempts: neverPreempts(pod),
 		}
 		cl.checked = cl.plugins.settings.checked(&c.resources, d.requests)
 		cl.images = imagesOf(pod)
@@ -96,6 +99,10 @@ func classKey(b []byte, pod *corev1.Pod, d *demand, group string) []byte {
 	}
 	num := func(n int64) { b = binary.AppendVarint(b, n) }
 	str(pod.Spec.SchedulerName, group, pod.Spec.NodeName)
+	num(int64(priorityOf(pod)))
+	if neverPreempts(pod) {
+		str("never preempts")
+	}
 	num(d.cpu)
 	num(d.memory)
 	num(int64(len(d.requests)))
@@ -229,11 +236,9 @@ func (c *cluster) judgeObject(cl *class, v *verdict, n *node) {
 
 // judgeLoad runs what looks at the pods on the node.
 func (c *cluster) judgeLoad(cl *class, v *verdict, n *node) {
-	for f, filter := range cl.plugins.filters[cl.plugins.static:] {
-		if filter.Refuses(cl, n) {
-			v.by = int8(cl.plugins.static + f)
-			return
-		}
+	if f, refused := c.refuser(cl, n, cl.plugins.static); refused {
+		v.by = int8(f)
+		return
 	}
 	v.score = v.static
 	for _, s := range cl.plugins.scores[cl.plugins.staticScores:] {

@@ -27,11 +27,15 @@ type cluster struct {
 	services      map[string]map[string]labels.Selector
 	classes       map[string]*class
 	volumes       volumes
+	budgets       budgets
+	nominated     nominations
+	preempted     int // nodes tried for it: where the next pod begins
 
 	// changed lists the indexes of nodes that changed, oldest first; a class
 	// remembers up to where it has looked. changed[0] is number forgotten.
 	changed   []int32
 	forgotten uint64
+	helped    uint64 // the end after the last change that can have made room
 }
 
 // bound is a pod that takes resources of a node.
@@ -41,6 +45,8 @@ type bound struct {
 	group  string
 	pod    *corev1.Pod
 	at     int // in node.bound
+
+	priority int32
 }
 
 func newCluster(config *Config) *cluster {
@@ -54,6 +60,8 @@ func newCluster(config *Config) *cluster {
 		services:  map[string]map[string]labels.Selector{},
 		classes:   map[string]*class{},
 		volumes:   newVolumes(),
+		budgets:   budgets{},
+		nominated: nominations{},
 	}
 	for i, p := range config.list() {
 		c.profiles[p.name] = p.plugins.on(&c.resources)
@@ -115,7 +123,7 @@ func (c *cluster) nodeNamed(name string) *node {
 }
 
 func (c *cluster) dropEmpty(n *node) {
-	if n.object == nil && n.pods == 0 {
+	if n.object == nil && n.pods == 0 && len(n.nominated) == 0 {
 		delete(c.byName, n.name)
 		c.nodes[n.index] = nil
 		c.unused = append(c.unused, n.index)
@@ -151,6 +159,7 @@ func (c *cluster) setNode(name string, object *corev1.Node) {
 	}
 	c.zoneAt[n.index] = n.zone
 	c.touch(n)
+	c.helped = c.end()
 }
 
 // moveZone is rare: a node's zone is known when it joins.
@@ -190,7 +199,7 @@ func (c *cluster) setPod(pod *corev1.Pod) {
 
 // bind puts a pod on a node: as folded, or assumed.
 func (c *cluster) bind(pod *corev1.Pod, n *node, d *demand, groupID string) {
-	b := &bound{node: n, demand: d, group: groupID, pod: pod}
+	b := &bound{node: n, demand: d, group: groupID, pod: pod, priority: priorityOf(pod)}
 	c.pods[pod.UID] = b
 	n.hold(b)
 	c.tally(b, 1)
@@ -226,5 +235,6 @@ func (c *cluster) removePod(uid types.UID) {
 	b.node.release(b)
 	c.tally(b, -1)
 	c.touch(b.node)
+	c.helped = c.end()
 	c.dropEmpty(b.node)
 }

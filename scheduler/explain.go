@@ -157,13 +157,8 @@ func refusal(c *cluster, cl *class) (message, reasons string) {
 	judged := 0
 	judge := func(n *node) {
 		judged++
-		for _, f := range cl.plugins.filters {
-			if f.Refuses(cl, n) {
-				for _, r := range f.Reasons(c, cl, n) {
-					counts[r]++
-				}
-				return
-			}
+		for _, r := range c.reasons(cl, n) {
+			counts[r]++
 		}
 	}
 	if cl.only != nil {
@@ -198,6 +193,10 @@ const noNodes = "no nodes available to schedule pods"
 
 // reasonsIn takes the counts out of a message of refusal.
 func reasonsIn(message string) string {
+	message, more, preempted := strings.Cut(message, " preemption: ")
+	if preempted {
+		return reasonsIn(message) + "; " + reasonsIn(more)
+	}
 	_, list, ok := strings.Cut(message, ": ")
 	if !ok {
 		return message

@@ -9,6 +9,7 @@ import (
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
 )
 
 // burst is how many pods are placed before changes are looked at again.
@@ -16,16 +17,17 @@ const burst = 256
 
 // loop is one goroutine's: it alone touches cluster and queue.
 type loop struct {
-	options  Options
-	lead     bus.Leadership
-	log      bus.Log
-	cluster  *cluster
-	queue    *queue
-	outcomes *outcomes
-	writes   volumeWrites
-	attempts uint64 // appends started
-	woken    uint64 // up to where the parked classes have looked
-	roomy    uint64 // the newest change that can have made room
+	options   Options
+	lead      bus.Leadership
+	log       bus.Log
+	cluster   *cluster
+	queue     *queue
+	outcomes  *outcomes
+	writes    volumeWrites
+	evictions evictions
+	attempts  uint64 // appends started
+	woken     uint64 // up to where the parked classes have looked
+	roomy     uint64 // the newest change that can have made room
 }
 
 func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
@@ -34,6 +36,7 @@ func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 		cluster: newClusterOf(s, o.Config), queue: newQueue(), outcomes: newOutcomes(),
 	}
 	l.writes = volumeWrites{api: o.API, outcomes: l.outcomes}
+	l.evictions = newEvictions(o.API, l.outcomes)
 	for object := range s.List("", "pods", "") {
 		l.podChanged(object, nil)
 	}
@@ -76,9 +79,12 @@ func (l *loop) run(ctx context.Context, changes <-chan folded) error {
 			l.take(f.changes)
 		case <-l.outcomes.failed:
 			for _, f := range l.outcomes.take() {
-				if f.writes != nil {
+				switch {
+				case f.writes != nil:
 					l.unwritten(f)
-				} else {
+				case f.victim != nil:
+					l.stayed(f)
+				default:
 					l.failed(f)
 				}
 			}
@@ -107,10 +113,16 @@ func (l *loop) placeSome(ctx context.Context) error {
 // decide places one pod or parks it.
 func (l *loop) decide(ctx context.Context, p *pending) error {
 	n := l.held(p)
+	if n != nil {
+		l.cluster.open(p.class) // to say why
+	} else {
+		n = l.cluster.takeNominated(p.pod.UID, p.class)
+	}
 	if n == nil {
 		if n = schedule(l.cluster, p.class); n == nil {
 			return l.refuse(ctx, p)
 		}
+		l.cluster.unnominate(p.pod.UID)
 	}
 	if l.reserve(ctx, p, n) {
 		l.lookAtUsers()
@@ -120,6 +132,7 @@ func (l *loop) decide(ctx context.Context, p *pending) error {
 	l.cluster.removePod(p.pod.UID)
 	l.cluster.bind(p.pod, n, p.class.demand, p.class.group)
 	l.queue.place(p)
+	l.next(p.class)
 	if p.claims != nil {
 		p.holds = false
 		l.cluster.volumes.use(p.pod)
@@ -149,18 +162,31 @@ func (l *loop) held(p *pending) *node {
 // refuse parks a pod that fits nowhere, and says so if it is news.
 func (l *loop) refuse(ctx context.Context, p *pending) error {
 	message, reasons := refusal(l.cluster, p.class)
+	chosen, more := l.preempt(p)
+	if more != "" {
+		message += " " + more
+		reasons = reasonsIn(message)
+	}
 	if by := p.class.refusers(); by != p.class.refusedBy {
 		p.class.refusedBy = by
-		for other := range l.queue.parked[p.class] {
-			l.queue.activate(other)
+		if of := l.queue.parked[p.class]; of != nil {
+			for _, other := range slices.Clone(of.items) {
+				l.queue.activate(other)
+			}
 		}
 	}
 	l.queue.park(p)
-	if reasons == p.reasons {
-		return nil
+	if kept := l.cluster.nominatedName(p.pod.UID); reasons != p.reasons || kept != p.kept {
+		p.reasons, p.kept = reasons, kept
+		if err := l.start(ctx, p, l.refused(p, message)); err != nil {
+			return err
+		}
 	}
-	p.reasons = reasons
-	return l.start(ctx, p, l.refused(p, message))
+	if chosen != nil {
+		l.evict(ctx, p, chosen)
+		l.nextToPreempt(p.class)
+	}
+	return nil
 }
 
 func (l *loop) start(ctx context.Context, p *pending, e *events.Event) error {
@@ -179,38 +205,11 @@ func (l *loop) start(ctx context.Context, p *pending, e *events.Event) error {
 	}
 }
 
-// wake makes parked pods active whose class fits somewhere now, or is refused
-// by other filters than before.
-func (l *loop) wake() {
-	if end := l.cluster.end(); l.woken == end {
-		return
-	} else {
-		l.woken = end
-	}
-	wake(l.cluster, l.queue)
-}
-
-// wake makes active what is parked and worth another look.
-func wake(c *cluster, q *queue) {
-	for cl, of := range q.parked {
-		if cl.only == nil {
-			c.look(cl)
-		} else {
-			schedule(c, cl)
-		}
-		if cl.feasible > 0 || cl.refusedBy != cl.refusers() {
-			for p := range of {
-				q.activate(p)
-			}
-		}
-	}
-}
-
 // take folds changes into the view.
 func (l *loop) take(changes []projections.Change) {
 	for _, c := range changes {
 		k := c.Event.Key
-		if k.Group != "" && k.Group != "storage.k8s.io" {
+		if k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "policy" {
 			continue
 		}
 		if c.Void == nil && (k.Resource == "nodes" || k.Resource == "pods" && frees(c)) {
@@ -221,11 +220,16 @@ func (l *loop) take(changes []projections.Change) {
 			l.takeVolumes(c)
 		case "nodes":
 			l.cluster.setNode(k.Name, value[*corev1.Node](c.New))
+			l.nodeGone(k.Name)
+		case "poddisruptionbudgets":
+			l.cluster.budgets.set(k, value[*policyv1.PodDisruptionBudget](c.New))
 		case "services":
 			l.cluster.setService(k.Namespace, k.Name, value[*corev1.Service](c.New))
 		case "pods":
 			if gone := c.Old; gone.Exists() && (!c.New.Exists() || c.New.Meta().GetUID() != gone.Meta().GetUID()) {
 				l.cluster.removePod(gone.Meta().GetUID())
+				l.cluster.unnominate(gone.Meta().GetUID())
+				l.evictions.leaving(gone.Meta().GetUID(), nil)
 				if p := l.queue.pods[k]; p != nil {
 					l.queue.remove(p)
 				}
@@ -261,8 +265,10 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 	if !ok {
 		return
 	}
+	l.evictions.leaving(pod.UID, pod)
 	p := l.queue.pods[object.Key]
 	if !l.cluster.schedules(pod) {
+		l.cluster.unnominate(pod.UID)
 		if p != nil {
 			l.queue.remove(p)
 			if pod.Spec.NodeName == "" {
@@ -273,10 +279,11 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 		return
 	}
 	if p == nil {
-		p = &pending{object: object, pod: pod, class: l.cluster.classOf(pod), arrival: object.Version, reasons: reasonsSaid(pod), claims: claimsOf(pod)}
+		p = &pending{object: object, pod: pod, class: l.cluster.classOf(pod), arrival: object.Version, reasons: reasonsSaid(pod), kept: pod.Status.NominatedNodeName, claims: claimsOf(pod)}
 		if c != nil {
 			p.trace = c.Event.Traceparent
 		}
+		l.cluster.nominateSaid(pod)
 		l.queue.add(p)
 		return
 	}

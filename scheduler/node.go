@@ -24,6 +24,10 @@ type node struct {
 	pods        int
 	images      []corev1.ContainerImage
 	bound       []*bound // in no order
+	nominated   []*bound // pods for which room is made here
+
+	lowestBound int32 // priority, while it is known
+	lowestKnown bool
 }
 
 func at(v []int64, i int) int64 {
@@ -60,6 +64,7 @@ func (n *node) add(d *demand, sign int64) {
 func (n *node) hold(b *bound) {
 	b.at = len(n.bound)
 	n.bound = append(n.bound, b)
+	n.lowestBound = min(n.lowestBound, b.priority)
 }
 
 func (n *node) release(b *bound) {
@@ -68,6 +73,7 @@ func (n *node) release(b *bound) {
 	n.bound[b.at].at = b.at
 	n.bound[last] = nil
 	n.bound = n.bound[:last]
+	n.lowestKnown = n.lowestKnown && n.lowestBound < b.priority
 }
 
 // sameForScheduling reports whether two versions of a node differ in nothing

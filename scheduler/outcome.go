@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/reckon-project/reckon/bus"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // maxInFlight bounds the appends whose outcome isn't known yet.
@@ -31,6 +32,7 @@ type failure struct {
 	attempt uint64
 	err     error
 	writes  []volumeWrite // those of a pod that holds a node; nil: it was an append
+	victim  *corev1.Pod   // that was to go for the pod; nil: it was not that
 }
 
 func newOutcomes() *outcomes {

@@ -30,6 +30,7 @@ type pending struct {
 	failures int       // of appends
 	due      time.Time // while waiting
 	reasons  string    // of the last unschedulable appended
+	kept     string    // the node that it named as nominated
 
 	claims   []events.Key    // nil: none
 	holds    bool            // a node, while its claims are bound

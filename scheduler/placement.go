@@ -19,7 +19,11 @@ func (l *loop) placement(p *pending, n *node) *events.Event {
 	e.Why = why(l.cluster, p.class, n)
 	b := append(make([]byte, 0, 256), `{"spec":{"nodeName":`...)
 	b = strconv.AppendQuote(b, n.name) // a node's name is a DNS name
-	b = append(b, `},"status":{"conditions":[`...)
+	b = append(b, `},"status":{`...)
+	if p.pod.Status.NominatedNodeName != "" || p.kept != "" {
+		b = append(b, `"nominatedNodeName":null,`...)
+	}
+	b = append(b, `"conditions":[`...)
 	b = appendCondition(b, p.pod, now, `"status":"True"`)
 	e.Data = append(b, `]}}`...)
 	return e
@@ -36,7 +40,15 @@ func (l *loop) refused(p *pending, message string) *events.Event {
 	if err != nil {
 		quoted = []byte(`""`) // a string always encodes
 	}
-	b := append(make([]byte, 0, 512), `{"status":{"conditions":[`...)
+	b := append(make([]byte, 0, 512), `{"status":{`...)
+	switch {
+	case p.kept != "":
+		b = append(b, `"nominatedNodeName":`...)
+		b = append(strconv.AppendQuote(b, p.kept), ',')
+	case p.pod.Status.NominatedNodeName != "":
+		b = append(b, `"nominatedNodeName":null,`...)
+	}
+	b = append(b, `"conditions":[`...)
 	b = appendCondition(b, p.pod, now, `"status":"False","reason":"`+corev1.PodReasonUnschedulable+`","message":`+string(quoted))
 	e.Data = append(b, `]}}`...)
 	return e

@@ -13,6 +13,7 @@ type plugins struct {
 	scores       []weighted
 	staticScores int
 	spread       int64 // the weight of PodTopologySpread
+	preemption   preemptionArgs
 	settings     settings
 }
 
@@ -25,6 +26,7 @@ type weighted struct {
 // known are the plugins there are, with Kubernetes' default weights.
 func known(s settings) (p plugins) {
 	p.settings = s
+	p.preemption = usualPreemption
 	p.filters = []filter{
 		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
 		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{}, VolumeZone{},
@@ -41,7 +43,7 @@ func known(s settings) (p plugins) {
 
 // chosen keeps the filters that are on, and the scores whose weight isn't 0.
 func (p plugins) chosen(on map[string]bool, weights map[string]int64) (out plugins) {
-	out.settings = p.settings
+	out.settings, out.preemption = p.settings, p.preemption
 	for i, f := range p.filters {
 		if !on[f.Name()] {
 			continue

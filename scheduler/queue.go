@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/reckon-project/reckon/events"
+	corev1 "k8s.io/api/core/v1"
 )
 
 // queue holds the pending pods, each in one state.
@@ -12,7 +13,7 @@ type queue struct {
 	pods    map[events.Key]*pending
 	active  heap
 	waiting heap
-	parked  map[*class]map[*pending]struct{}
+	parked  map[*class]*heap
 
 	claiming map[events.Key]map[*pending]struct{} // by claim
 }
@@ -21,7 +22,7 @@ func newQueue() *queue {
 	return &queue{
 		pods:   map[events.Key]*pending{},
 		active: heap{order: before}, waiting: heap{order: dueBefore},
-		parked: map[*class]map[*pending]struct{}{}, claiming: map[events.Key]map[*pending]struct{}{},
+		parked: map[*class]*heap{}, claiming: map[events.Key]map[*pending]struct{}{},
 	}
 }
 
@@ -33,8 +34,8 @@ func (q *queue) leave(p *pending) {
 	case waiting:
 		stdheap.Remove(&q.waiting, p.index)
 	case parked:
-		delete(q.parked[p.class], p)
-		if len(q.parked[p.class]) == 0 {
+		of := q.parked[p.class]
+		if stdheap.Remove(of, p.index); of.Len() == 0 {
 			delete(q.parked, p.class)
 		}
 	}
@@ -57,10 +58,19 @@ func (q *queue) park(p *pending) {
 	p.state = parked
 	of := q.parked[p.class]
 	if of == nil {
-		of = map[*pending]struct{}{}
+		of = &heap{order: before}
 		q.parked[p.class] = of
 	}
-	of[p] = struct{}{}
+	stdheap.Push(of, p)
+}
+
+// byUID gives a pod of the queue, nil if it isn't there or is another one by now.
+func (q *queue) byUID(pod *corev1.Pod) *pending {
+	p := q.pods[events.Key{Resource: "pods", Namespace: pod.Namespace, Name: pod.Name}]
+	if p == nil || p.pod.UID != pod.UID {
+		return nil
+	}
+	return p
 }
 
 func (q *queue) place(p *pending) {

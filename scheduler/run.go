@@ -79,6 +79,7 @@ func (s *Scheduler) schedule(lead bus.Leadership) error {
 	snapshot := s.options.Projection.Snapshot()
 	l := newLoop(s.options, lead, snapshot)
 	defer l.writes.group.Wait()
+	defer l.evictions.group.Wait()
 	defer cancel()
 	l.findTraces(ctx)
 	changes := make(chan folded)

@@ -68,6 +68,8 @@ func play(t *testing.T, script string) string {
 			stop = h.start("one")
 		case "stop":
 			stop()
+		case "leave":
+			h.leave()
 		case "wait":
 			d, err := time.ParseDuration(words[1])
 			if err != nil {
@@ -112,6 +114,10 @@ func (h *harness) do(words []string) {
 			Prefix: events.PrefixFact, Reporter: h.pod(name).Spec.NodeName, Key: pod, Type: events.Reported, UID: string(h.pod(name).UID),
 			Counter: events.Counter{Incarnation: 1, N: 1}, ContentType: events.ContentPatch, Data: []byte(`{"status":{"phase":"Succeeded"}}`),
 		})
+	case "budget":
+		h.budget(name, words[2:])
+	case "gone":
+		h.delete(pod)
 	default:
 		h.doVolumes(words)
 	}
@@ -126,7 +132,9 @@ func (h *harness) show(out *strings.Builder) {
 		h.shown = e.Sequence
 		if e.Source == Component {
 			fmt.Fprintf(out, "%s %s: %s\n", e.Type, e.Key, e.Note)
-			fmt.Fprintf(out, "    %s\n", e.Why)
+			if e.Why != "" {
+				fmt.Fprintf(out, "    %s\n", e.Why)
+			}
 		}
 	}
 }
@@ -196,6 +204,9 @@ func parsePod(t testing.TB, name string, words []string) *corev1.Pod {
 		case "claim":
 			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: v, VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v}}})
+		case "never":
+			never := corev1.PreemptNever
+			p.Spec.PreemptionPolicy = &never
 		case "gate":
 			p.Spec.SchedulingGates = []corev1.PodSchedulingGate{{Name: v}}
 		case "scheduler":

@@ -29,6 +29,9 @@ func (a patches) RoundTrip(r *http.Request) (*http.Response, error) {
 	if parts[0] == "namespaces" {
 		key.Namespace, key.Resource = parts[1], parts[2]
 	}
+	if r.Method == http.MethodDelete {
+		return answer(a.h.deleteOnRequest(key, r))
+	}
 	var patch map[string]any
 	if err := json.NewDecoder(r.Body).Decode(&patch); err != nil {
 		return nil, err
