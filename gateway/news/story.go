@@ -38,6 +38,9 @@ func (s *story) sameness() sameness { return sameness{s.about.UID, s.reason, s.n
 // newStories gives what c tells, one for each of its steps; none for what nobody
 // needs to be told: void events and plain writes through the API.
 func newStories(c *projections.Change) []*story {
+	if s := nodeStory(c); s != nil {
+		return []*story{s}
+	}
 	whole := newStory(c)
 	if whole == nil {
 		return nil
@@ -45,7 +48,7 @@ func newStories(c *projections.Change) []*story {
 	var out []*story
 	for i, step := range c.Event.Steps() {
 		s := *whole
-		s.step, s.reason, s.note = i, step.Reason, step.Note
+		s.step, s.reason, s.note = i, step.Reason, worded(&s.about, step)
 		out = append(out, &s)
 	}
 	return out
@@ -60,18 +63,23 @@ func newStory(c *projections.Change) *story {
 	if object == nil {
 		object = c.Old
 	}
-	if object == nil {
+	if object == nil || untold(e, object) {
 		return nil
 	}
-	s := &story{reason: e.Reason, note: e.Note, sequence: e.Sequence, first: metav1.NewTime(e.Time), count: 1}
-	s.last = s.first
-	s.component, s.host = teller(e)
-	s.about = reference(object)
+	s := storyOf(e, object)
 	if byController(e) {
 		if owner := metav1.GetControllerOf(object.Meta()); owner != nil {
 			s.about = corev1.ObjectReference{APIVersion: owner.APIVersion, Kind: owner.Kind, Namespace: object.Key.Namespace, Name: owner.Name, UID: owner.UID}
 		}
 	}
+	return s
+}
+
+// storyOf is what e tells about an object.
+func storyOf(e *events.Event, object *events.Object) *story {
+	s := &story{about: reference(object), reason: e.Reason, note: e.Note, sequence: e.Sequence, first: metav1.NewTime(e.Time), count: 1}
+	s.last = s.first
+	s.component, s.host = teller(e)
 	return s
 }
 
@@ -109,19 +117,6 @@ func reference(o *events.Object) corev1.ObjectReference {
 	}
 }
 
-// teller names the component behind an event, and its node.
-func teller(e *events.Event) (component, host string) {
-	source := e.Source
-	if account, ok := strings.CutPrefix(e.Actor, controllerAccounts); ok && (source == "gateway" || source == "controllers") {
-		source = account
-	}
-	component, host, _ = strings.Cut(source, "/")
-	if e.Prefix == events.PrefixFact {
-		host = e.Reporter
-	}
-	return component, host
-}
-
 // namespace is where the Event lives: the object's, default for nodes and others
 // without one.
 func (s *story) namespace() string {
@@ -138,35 +133,10 @@ func (s *story) name() string {
 	return fmt.Sprintf("%s.%x.%d", s.about.Name, s.sequence, s.step)
 }
 
-// warns reports whether a reason is bad news.
-func warns(reason string) bool {
-	for _, prefix := range []string{"Failed", "BackOff", "Ambiguous", "SelectorRequired", "TooManyAddresses", "Unhealthy", "Unmanaged", "Evict", "Err", "Invalid", "OOM", "Preempt", "NodeNotReady", "NodeLost", "NetworkNotReady", "ClaimLost", "ClaimMisbound", "VolumeFailed", "VolumeUnknown"} {
-		if strings.HasPrefix(reason, prefix) {
-			return true
-		}
-	}
-	if bad[reason] {
-		return true
-	}
-	for _, suffix := range []string{"BackOff", "Failed", "Exceeded", "Killed", "NotReady", "Mismatch"} {
-		if strings.HasSuffix(reason, suffix) {
-			return true
-		}
-	}
-	return false
-}
-
-// bad are reasons of bad news that don't sound like it.
-var bad = map[string]bool{
-	"PodFailurePolicy": true, "TooManySucceededPods": true, "UnexpectedJob": true, "MissSchedule": true,
-	"ReplicaSetCreateError": true, "DeploymentRollbackRevisionNotFound": true, "DeploymentRollbackTemplateUnchanged": true,
-	"OwnerRefInvalidNamespace": true, "TooManyMissedTimes": true, "UnparseableSchedule": true, "UnknownTimeZone": true, "UnsupportedSchedule": true,
-}
-
 // event builds the Event.
 func (s *story) event() *corev1.Event {
 	kind := corev1.EventTypeNormal
-	if warns(s.reason) {
+	if s.warns() {
 		kind = corev1.EventTypeWarning
 	}
 	return &corev1.Event{
