@@ -17,7 +17,7 @@ LDFLAGS := -X main.version=$(VERSION) \
 LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build example up down test race lint verify bench fmt clean
+.PHONY: help bench-scheduler deps deps-test build example up down test race lint verify bench fmt clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -62,6 +62,9 @@ fmt: ## format the code
 verify: deps-test ## what must hold before a change lands: format, vet, lint, tests, race
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo "run make fmt"; exit 1; }
 	$(MAKE) --no-print-directory lint test race
+
+bench-scheduler: ## run the workloads of Kubernetes' scheduler_perf, on a log on disk
+	@go run ./test/bench scheduler
 
 bench: build ## run the benchmarks: ratios against each part's own limit
 	hack/bench
