@@ -29,7 +29,7 @@ func testNews(t *testing.T, c *gatewaytest.Cluster, admin *kubernetes.Clientset)
 		t.Fatalf("the log tells %v", list.Items)
 	}
 	e := list.Items[0]
-	if e.Reason != "FailedScheduling" || e.Type != corev1.EventTypeWarning || e.Count != 2 || e.Source.Component != "scheduler" || e.InvolvedObject.Kind != "Pod" {
+	if e.Reason != "FailedScheduling" || e.Type != corev1.EventTypeWarning || e.Count != 2 || e.Source.Component != "default-scheduler" || e.InvolvedObject.Kind != "Pod" {
 		t.Errorf("told: %+v", e)
 	}
 	if seen, ok := (<-w.ResultChan()).Object.(*corev1.Event); !ok || seen.Name != e.Name {

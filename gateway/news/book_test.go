@@ -135,7 +135,7 @@ func TestWhatIsTold(t *testing.T) {
 	d.append("nobody", events.Event{Type: events.Scheduled, Source: "scheduler", Reason: "Scheduled", Note: "void"})
 
 	d.want(d.list(fields.OneTermEqualSelector("involvedObject.uid", "a-uid")),
-		"Warning Pod/a FailedScheduling ×2: no node (scheduler)", "Normal Pod/a Scheduled ×1: to n1 (scheduler)")
+		"Warning Pod/a FailedScheduling ×2: no node (default-scheduler)", "Normal Pod/a Scheduled ×1: to n1 (default-scheduler)")
 	d.want(d.list(fields.OneTermEqualSelector("involvedObject.name", "web")),
 		"Normal ReplicaSet/web SuccessfulCreate ×1: Created pod: a (replicaset-controller)")
 	d.want(d.list(fields.OneTermEqualSelector("involvedObject.name", "nothing")))

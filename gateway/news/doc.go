@@ -21,6 +21,8 @@
 //  6. Under a context of store.WithMoment the Events are those that the log had
 //     told then, bounded in number only; what outside programs wrote is in no
 //     history.
+//  7. Components, reasons, notes and types are Kubernetes': what the log calls
+//     otherwise is translated here, and what Kubernetes wouldn't tell isn't told.
 //
 // What it doesn't do: a told Event can be deleted (from this book), not
 // changed; limits of lists are ignored.
