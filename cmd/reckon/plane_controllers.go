@@ -12,6 +12,7 @@ import (
 	"github.com/reckon-project/reckon/controllers/nodefeed"
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/component-base/metrics/legacyregistry"
 )
 
 // runControllers runs the built-in controllers and the node feed. Their writes
@@ -40,9 +41,14 @@ func (p *plane) runControllers(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	metrics := controllers.NewMetrics()
+	if err := legacyregistry.Registerer().Register(metrics); err != nil {
+		return fmt.Errorf("register the controllers' metrics: %w", err)
+	}
+	defer legacyregistry.Registerer().Unregister(metrics)
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		return controllers.Run(ctx, controllers.Options{Bus: p.bus, Projection: p.log, Intake: intake, Holder: p.holder},
+		return controllers.Run(ctx, controllers.Options{Bus: p.bus, Projection: p.log, Intake: intake, Holder: p.holder, Metrics: metrics},
 			builtin.Controllers(builtin.Settings{Bus: p.bus, RootCA: ca, Volatile: p.volatile, Authority: authority, Review: p.gateway.Review, Open: p.openSecret, Token: token, Intake: intake, PodRanges: ranges, ServiceLB: p.options.serviceLB, OwnPorts: p.options.ownPorts()})...)
 	})
 	group.Go(func() error {
