@@ -113,15 +113,15 @@ func (b *backtest) take(c projections.Change) {
 	}
 	b.report.Ended = c.Event.Time
 	k := c.Event.Key
-	if c.Void != nil || k.Group != "" && k.Group != "storage.k8s.io" {
+	if c.Void != nil || k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "apps" {
 		return
 	}
 	for _, side := range []*cluster{b.recorded, b.tried} {
 		switch k.Resource {
 		case "nodes":
 			side.setNode(k.Name, value[*corev1.Node](c.New))
-		case "services":
-			side.setService(k.Namespace, k.Name, value[*corev1.Service](c.New))
+		case "services", "namespaces", "replicationcontrollers", "replicasets", "statefulsets":
+			side.takeOwner(c)
 		}
 	}
 	if k.Resource == "pods" {
@@ -206,7 +206,7 @@ func (b *backtest) place(p *pending, r *replayed) bool {
 		return false
 	}
 	r.tried, r.why = n.name, explain(b.tried, p.class, n)
-	b.tried.bind(p.pod, n, p.class.demand, p.class.group)
+	b.tried.bind(p.pod, n, p.class.demand)
 	if p.claims != nil {
 		b.tried.volumes.use(p.pod)
 	}
@@ -217,8 +217,10 @@ func (b *backtest) place(p *pending, r *replayed) bool {
 
 // wake places the parked pods that fit by now.
 func (b *backtest) wake() {
+	b.recorded.topology.settle()
+	refreshed := b.tried.refresh(b.queue)
 	from := b.woken
-	if b.woken = b.tried.end(); from == b.woken {
+	if b.woken = b.tried.end(); from == b.woken && !refreshed {
 		return
 	}
 	b.tried.wake(b.queue, from)

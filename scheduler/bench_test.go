@@ -27,7 +27,7 @@ func BenchmarkPlace(b *testing.B) {
 				n := schedule(c, cl)
 				one := *pod
 				one.UID = types.UID(fmt.Sprint(i))
-				c.bind(&one, n, cl.demand, cl.group)
+				c.bind(&one, n, cl.demand)
 				c.trim()
 				i++
 			}

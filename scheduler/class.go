@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"maps"
 	"slices"
+	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
@@ -14,7 +15,11 @@ type class struct {
 	key             string
 	plugins         *plugins // of the profile that its scheduler name names
 	demand          *demand
-	group           string
+	crowd           *crowd // nil: no rule looks at it
+	constraints     []constraint
+	allKeys         bool   // nodes need the keys of all constraints to be scored by them
+	built           uint64 // generation of the index of topology
+	outlook         *outlook
 	nodeName        string
 	priority        int32
 	neverPreempts   bool
@@ -34,6 +39,8 @@ type class struct {
 	verdicts []verdict
 	scores   []int64 // of the verdicts, refused if there is none: what schedule runs over
 	looked   uint64
+	open     int     // nodes that fit as far as only the node is looked at
+	total    []int64 // scores with what other pods make of them
 	feasible int
 	refused  [16]int            // nodes by the filter that refuses them
 	samples  [16][sampled]int32 // see sample
@@ -65,15 +72,17 @@ const maxIdleClasses = 64
 // classOf finds or makes the class of a pending pod.
 func (c *cluster) classOf(pod *corev1.Pod) *class {
 	d := c.resources.demand(pod)
-	group := c.groupOf(pod)
+	plugins := c.pluginsFor(pod)
+	crowd := c.topology.settledCrowd(pod)
+	constraints, spreadKey, allKeys := c.topology.constraintsOf(pod, crowd, plugins)
 	var space [512]byte
 	claimed := c.volumes.claimedBy(pod)
-	key := claimed.appendKey(classKey(space[:0], pod, d, group))
+	key := claimed.appendKey(crowd.appendKey(classKey(space[:0], pod, d), spreadKey))
 	cl := c.classes[string(key)]
 	if cl == nil {
 		c.dropIdleClasses()
 		cl = &class{
-			key: string(key), plugins: c.pluginsFor(pod), demand: d, group: group, nodeName: pod.Spec.NodeName,
+			key: string(key), plugins: plugins, demand: d, nodeName: pod.Spec.NodeName,
 			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations), claimed: claimed,
 			priority: priorityOf(pod), neverPreempts: neverPreempts(pod),
 		}
@@ -83,6 +92,8 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 		if cl.plugins.affinity() < 0 {
 			cl.only = nil
 		}
+		cl.crowd, cl.constraints, cl.allKeys, cl.built = crowd, constraints, allKeys, c.topology.generation
+		crowd.use()
 		c.classes[cl.key] = cl
 	}
 	cl.used = c.end()
@@ -90,7 +101,7 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 }
 
 // classKey writes everything that filters and scores look at of a pod.
-func classKey(b []byte, pod *corev1.Pod, d *demand, group string) []byte {
+func classKey(b []byte, pod *corev1.Pod, d *demand) []byte {
 	str := func(parts ...string) {
 		for _, s := range parts {
 			b = binary.AppendUvarint(b, uint64(len(s)))
@@ -98,10 +109,13 @@ func classKey(b []byte, pod *corev1.Pod, d *demand, group string) []byte {
 		}
 	}
 	num := func(n int64) { b = binary.AppendVarint(b, n) }
-	str(pod.Spec.SchedulerName, group, pod.Spec.NodeName)
+	str(pod.Spec.SchedulerName, pod.Spec.NodeName)
 	num(int64(priorityOf(pod)))
 	if neverPreempts(pod) {
 		str("never preempts")
+	}
+	if g, ok := gangKeyOf(pod); ok {
+		str("gang", g.namespace, g.name, strconv.FormatBool(g.group))
 	}
 	num(d.cpu)
 	num(d.memory)
@@ -164,6 +178,7 @@ func (c *cluster) dropIdleClasses() {
 	}
 	if idle >= maxIdleClasses {
 		delete(c.classes, oldest.key)
+		c.topology.leave(oldest)
 	}
 }
 
@@ -175,6 +190,7 @@ func (c *cluster) look(cl *class) {
 	cl.spread = spread
 	switch {
 	case cl.looked == end && cl.verdicts != nil && !stale:
+		c.survey(cl, false)
 		return
 	case cl.verdicts == nil || stale || cl.looked < c.forgotten:
 		cl.grow(len(c.nodes))
@@ -188,6 +204,7 @@ func (c *cluster) look(cl *class) {
 		}
 	}
 	cl.looked = end
+	c.survey(cl, true)
 }
 
 func (cl *class) grow(nodes int) {
@@ -236,12 +253,12 @@ func (c *cluster) judgeObject(cl *class, v *verdict, n *node) {
 
 // judgeLoad runs what looks at the pods on the node.
 func (c *cluster) judgeLoad(cl *class, v *verdict, n *node) {
-	if f, refused := c.refuser(cl, n, cl.plugins.static); refused {
+	if f, refused := c.refuser(cl, n, cl.plugins.static, cl.plugins.local); refused {
 		v.by = int8(f)
 		return
 	}
 	v.score = v.static
-	for _, s := range cl.plugins.scores[cl.plugins.staticScores:] {
+	for _, s := range cl.plugins.scores[cl.plugins.staticScores:cl.plugins.localScores] {
 		v.score += s.weight * s.Score(c, cl, n)
 	}
 }
@@ -260,7 +277,7 @@ func (cl *class) refusers() uint32 {
 func (cl *class) count(by int8, n int) {
 	switch {
 	case by == fits:
-		cl.feasible += n
+		cl.open += n
 	case by >= 0:
 		cl.refused[by] += n
 	}

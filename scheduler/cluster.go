@@ -3,7 +3,6 @@ package scheduler
 import (
 	"github.com/reckon-project/reckon/projections"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -20,13 +19,10 @@ type cluster struct {
 	byName        map[string]*node
 	ready         int // nodes with an object
 	generation    uint64
-	zones         []string
-	zoneAt        []int32 // by node index: node.zone once more, dense
 	pods          map[types.UID]*bound
-	groups        map[string]*group
-	services      map[string]map[string]labels.Selector
 	classes       map[string]*class
 	volumes       volumes
+	topology      topology
 	budgets       budgets
 	nominated     nominations
 	preempted     int // nodes tried for it: where the next pod begins
@@ -42,7 +38,7 @@ type cluster struct {
 type bound struct {
 	node   *node
 	demand *demand
-	group  string
+	crowd  *crowd // nil: no rule looks at it
 	pod    *corev1.Pod
 	at     int // in node.bound
 
@@ -56,15 +52,15 @@ func newCluster(config *Config) *cluster {
 		resources: newResourceNames(),
 		byName:    map[string]*node{},
 		pods:      map[types.UID]*bound{},
-		groups:    map[string]*group{},
-		services:  map[string]map[string]labels.Selector{},
 		classes:   map[string]*class{},
 		volumes:   newVolumes(),
 		budgets:   budgets{},
 		nominated: nominations{},
 	}
+	c.topology = newTopology(c)
 	for i, p := range config.list() {
 		c.profiles[p.name] = p.plugins.on(&c.resources)
+		c.topology.owners.wanted = c.topology.owners.wanted || len(p.plugins.settings.spreads) > 0
 		if i == 0 {
 			c.usual = c.profiles[p.name]
 		}
@@ -76,9 +72,7 @@ func newCluster(config *Config) *cluster {
 // newClusterOf is the view of a snapshot.
 func newClusterOf(s *projections.Snapshot, config *Config) *cluster {
 	c := newCluster(config)
-	for svc := range projections.List[*corev1.Service](s, "", "services", "") {
-		c.setService(svc.Namespace, svc.Name, svc)
-	}
+	c.takeOwners(s)
 	c.volumes.takeAll(s)
 	for n := range projections.List[*corev1.Node](s, "", "nodes", "") {
 		c.setNode(n.Name, n)
@@ -115,7 +109,6 @@ func (c *cluster) nodeNamed(name string) *node {
 		} else {
 			n.index = int32(len(c.nodes))
 			c.nodes = append(c.nodes, n)
-			c.zoneAt = append(c.zoneAt, 0)
 		}
 		c.byName[name] = n
 	}
@@ -137,6 +130,7 @@ func (c *cluster) setNode(name string, object *corev1.Node) {
 			n.object, n.allocatable = nil, nil
 			c.setImages(n, nil)
 			c.ready--
+			c.topology.setNode(n)
 			c.touch(n)
 			c.dropEmpty(n)
 		}
@@ -154,25 +148,9 @@ func (c *cluster) setNode(name string, object *corev1.Node) {
 	c.generation++
 	n.object, n.generation = object, c.generation
 	n.allocatable = c.resources.vector(object.Status.Allocatable)
-	if zone := c.zoneOf(object); zone != n.zone {
-		c.moveZone(n, zone)
-	}
-	c.zoneAt[n.index] = n.zone
+	c.topology.setNode(n)
 	c.touch(n)
 	c.helped = c.end()
-}
-
-// moveZone is rare: a node's zone is known when it joins.
-func (c *cluster) moveZone(n *node, zone int32) {
-	old := n.zone
-	n.zone = zone
-	for _, g := range c.groups {
-		if count := g.byNode[n.index]; count != 0 {
-			g.byZone[old] -= count
-			g.add(n, 0)
-			g.byZone[zone] += count
-		}
-	}
 }
 
 // setPod takes in a pod's new version.
@@ -189,17 +167,18 @@ func (c *cluster) setPod(pod *corev1.Pod) {
 		have.pod = pod
 	}
 	if have != nil && have.node.name == pod.Spec.NodeName && pod.Generation <= 1 {
+		c.rejoin(have)
 		return // requests change only with the generation
 	}
 	demand := c.resources.demand(pod)
 	c.removePod(pod.UID)
-	c.bind(pod, c.nodeNamed(pod.Spec.NodeName), demand, c.groupOf(pod))
+	c.bind(pod, c.nodeNamed(pod.Spec.NodeName), demand)
 	c.volumes.use(pod)
 }
 
 // bind puts a pod on a node: as folded, or assumed.
-func (c *cluster) bind(pod *corev1.Pod, n *node, d *demand, groupID string) {
-	b := &bound{node: n, demand: d, group: groupID, pod: pod, priority: priorityOf(pod)}
+func (c *cluster) bind(pod *corev1.Pod, n *node, d *demand) {
+	b := &bound{node: n, demand: d, crowd: c.topology.crowdOf(pod), pod: pod, priority: priorityOf(pod)}
 	c.pods[pod.UID] = b
 	n.hold(b)
 	c.tally(b, 1)
@@ -211,16 +190,8 @@ func (c *cluster) bind(pod *corev1.Pod, n *node, d *demand, groupID string) {
 // it, so whatever a filter knows of running pods is kept here.
 func (c *cluster) tally(b *bound, sign int32) {
 	b.node.add(b.demand, int64(sign))
-	if b.group == "" {
-		return
-	}
-	g := c.groups[b.group]
-	if g == nil {
-		g = &group{byNode: map[int32]int32{}}
-		c.groups[b.group] = g
-	}
-	if g.add(b.node, sign); g.total == 0 {
-		delete(c.groups, b.group)
+	if b.crowd != nil {
+		c.topology.count(b.crowd, b.node, sign)
 	}
 }
 
@@ -234,6 +205,9 @@ func (c *cluster) removePod(uid types.UID) {
 	c.volumes.unuse(uid)
 	b.node.release(b)
 	c.tally(b, -1)
+	if b.crowd != nil {
+		c.topology.dismiss(b.crowd)
+	}
 	c.touch(b.node)
 	c.helped = c.end()
 	c.dropEmpty(b.node)

@@ -17,11 +17,12 @@ type settings struct {
 	ignored       map[string]bool // extended resources that NodeResourcesFit doesn't look at
 	ignoredGroups map[string]bool // likewise: all of a domain
 	added         *addedAffinity  // nil: none
+	outlookSettings
 }
 
 // usualSettings are those without any arguments.
 func usualSettings() settings {
-	return settings{fit: leastAllocated, balanced: leastAllocated.resources}
+	return settings{fit: leastAllocated, balanced: leastAllocated.resources, outlookSettings: usualOutlook()}
 }
 
 // parseArgs reads the arguments of a profile's plugins.
@@ -37,6 +38,10 @@ func parseArgs(at string, configs []configv1.PluginConfig) (settings, error) {
 			s.balanced, err = balancedResources(field+".args.resources", args.Resources)
 		case *configv1.NodeAffinityArgs:
 			s.added, err = parseAddedAffinity(field+".args.addedAffinity", args.AddedAffinity)
+		case *configv1.InterPodAffinityArgs:
+			err = s.setBetween(field+".args", args)
+		case *configv1.PodTopologySpreadArgs:
+			err = s.setSpreads(field+".args", args)
 		default:
 			err = s.setOther(field, c)
 		}

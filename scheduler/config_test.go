@@ -41,7 +41,7 @@ profiles:
 	for _, s := range p.scores {
 		scores = append(scores, s.Name())
 	}
-	if got := strings.Join(filters, " "); got != "NodeUnschedulable NodeName TaintToleration NodeAffinity NodeResourcesFit VolumeRestrictions VolumeBinding VolumeZone" || p.static != 4 {
+	if got := strings.Join(filters, " "); got != "NodeUnschedulable NodeName TaintToleration NodeAffinity NodeResourcesFit VolumeRestrictions VolumeBinding VolumeZone InterPodAffinity" || p.static != 4 {
 		t.Errorf("filters %s, %d static", got, p.static)
 	}
 	if got := strings.Join(scores, " "); got != "TaintToleration NodeResourcesFit" || p.staticScores != 1 || p.spread != 0 {
@@ -110,7 +110,10 @@ func TestParseConfigRefuses(t *testing.T) {
 		"strategy":         {configHead + "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: Tightest}}}]}]\n", `"Tightest" is none of`},
 		"no shape":         {configHead + "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: RequestedToCapacityRatio}}}]}]\n", "at least one point"},
 		"one twice":        {configHead + "profiles: [{pluginConfig: [{name: NodeResourcesFit, args: {scoringStrategy: {type: MostAllocated, resources: [{name: gpu}, {name: gpu}]}}}]}]\n", "gpu is there twice"},
-		"other arguments":  {configHead + "profiles: [{pluginConfig: [{name: InterPodAffinity, args: {hardPodAffinityWeight: 3}}]}]\n", "InterPodAffinity can't be chosen"},
+		"other arguments":  {configHead + "profiles: [{pluginConfig: [{name: DynamicResources, args: {apiVersion: kubescheduler.config.k8s.io/v1, kind: DynamicResourcesArgs}}]}]\n", "DynamicResources can't be chosen"},
+		"affinity weight":  {configHead + "profiles: [{pluginConfig: [{name: InterPodAffinity, args: {hardPodAffinityWeight: 101}}]}]\n", "args.hardPodAffinityWeight: 101 is not between 0 and 100"},
+		"system defaults":  {configHead + "profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}}]}]\n", "say List"},
+		"default skew":     {configHead + "profiles: [{pluginConfig: [{name: PodTopologySpread, args: {defaultingType: List, defaultConstraints: [{maxSkew: 0, topologyKey: zone, whenUnsatisfiable: ScheduleAnyway}]}}]}]\n", "defaultConstraints[0].maxSkew: 0 is not above 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ParseConfig([]byte(c.text))

@@ -197,6 +197,10 @@ func reasonsIn(message string) string {
 	if preempted {
 		return reasonsIn(message) + "; " + reasonsIn(more)
 	}
+	message, gang, ganged := strings.Cut(message, " gang: ")
+	if ganged {
+		return reasonsIn(message) + "; gang: " + gang
+	}
 	_, list, ok := strings.Cut(message, ": ")
 	if !ok {
 		return message

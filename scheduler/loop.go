@@ -10,6 +10,7 @@ import (
 	"github.com/reckon-project/reckon/projections"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	schedulingv1beta1 "k8s.io/api/scheduling/v1beta1"
 )
 
 // burst is how many pods are placed before changes are looked at again.
@@ -25,6 +26,7 @@ type loop struct {
 	outcomes  *outcomes
 	writes    volumeWrites
 	evictions evictions
+	gangs     gangs
 	attempts  uint64 // appends started
 	woken     uint64 // up to where the parked classes have looked
 	roomy     uint64 // the newest change that can have made room
@@ -37,6 +39,7 @@ func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 	}
 	l.writes = volumeWrites{api: o.API, outcomes: l.outcomes}
 	l.evictions = newEvictions(o.API, l.outcomes)
+	l.gangs = newGangs(s)
 	for object := range s.List("", "pods", "") {
 		l.podChanged(object, nil)
 	}
@@ -82,6 +85,8 @@ func (l *loop) run(ctx context.Context, changes <-chan folded) error {
 				switch {
 				case f.writes != nil:
 					l.unwritten(f)
+				case f.gang != nil:
+					l.unbound(f)
 				case f.victim != nil:
 					l.stayed(f)
 				default:
@@ -112,6 +117,12 @@ func (l *loop) placeSome(ctx context.Context) error {
 
 // decide places one pod or parks it.
 func (l *loop) decide(ctx context.Context, p *pending) error {
+	if p.lacks() {
+		if g := p.gang; g.size == 0 || g.going()+len(g.inOrder()) < g.size {
+			return l.gather(ctx, p)
+		}
+		return l.placeGang(ctx, p.gang)
+	}
 	n := l.held(p)
 	if n != nil {
 		l.cluster.open(p.class) // to say why
@@ -130,7 +141,7 @@ func (l *loop) decide(ctx context.Context, p *pending) error {
 	}
 	e := l.placement(p, n)
 	l.cluster.removePod(p.pod.UID)
-	l.cluster.bind(p.pod, n, p.class.demand, p.class.group)
+	l.cluster.bind(p.pod, n, p.class.demand)
 	l.queue.place(p)
 	l.next(p.class)
 	if p.claims != nil {
@@ -209,7 +220,7 @@ func (l *loop) start(ctx context.Context, p *pending, e *events.Event) error {
 func (l *loop) take(changes []projections.Change) {
 	for _, c := range changes {
 		k := c.Event.Key
-		if k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "policy" {
+		if k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "policy" && k.Group != schedulingv1beta1.GroupName && k.Group != "apps" {
 			continue
 		}
 		if c.Void == nil && (k.Resource == "nodes" || k.Resource == "pods" && frees(c)) {
@@ -221,15 +232,20 @@ func (l *loop) take(changes []projections.Change) {
 		case "nodes":
 			l.cluster.setNode(k.Name, value[*corev1.Node](c.New))
 			l.nodeGone(k.Name)
+		case "podgroups":
+			l.groupChanged(c)
 		case "poddisruptionbudgets":
 			l.cluster.budgets.set(k, value[*policyv1.PodDisruptionBudget](c.New))
-		case "services":
-			l.cluster.setService(k.Namespace, k.Name, value[*corev1.Service](c.New))
+		case "services", "namespaces", "replicationcontrollers", "replicasets", "statefulsets":
+			l.cluster.takeOwner(c)
 		case "pods":
 			if gone := c.Old; gone.Exists() && (!c.New.Exists() || c.New.Meta().GetUID() != gone.Meta().GetUID()) {
 				l.cluster.removePod(gone.Meta().GetUID())
 				l.cluster.unnominate(gone.Meta().GetUID())
 				l.evictions.leaving(gone.Meta().GetUID(), nil)
+				if before := value[*corev1.Pod](gone); before != nil {
+					l.gangs.misses(before)
+				}
 				if p := l.queue.pods[k]; p != nil {
 					l.queue.remove(p)
 				}
@@ -276,6 +292,7 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 			}
 		}
 		l.cluster.setPod(pod)
+		l.gangs.sees(pod)
 		return
 	}
 	if p == nil {
@@ -284,6 +301,7 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 			p.trace = c.Event.Traceparent
 		}
 		l.cluster.nominateSaid(pod)
+		l.gangs.joins(p)
 		l.queue.add(p)
 		return
 	}

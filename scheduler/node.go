@@ -15,7 +15,6 @@ type node struct {
 	name       string
 	object     *corev1.Node
 	generation uint64 // of what static filters and scores look at
-	zone       int32
 
 	allocatable []int64 // by resource index
 	used        []int64

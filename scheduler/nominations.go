@@ -19,8 +19,9 @@ func (c *cluster) nominate(pod *corev1.Pod, n *node) {
 		return
 	}
 	c.unnominate(pod.UID)
-	b := &bound{node: n, demand: c.resources.demand(pod), group: c.groupOf(pod), pod: pod, priority: priorityOf(pod)}
+	b := &bound{node: n, demand: c.resources.demand(pod), crowd: c.topology.crowdOf(pod), pod: pod, priority: priorityOf(pod)}
 	c.nominated[pod.UID] = b
+	b.crowd.use()
 	n.nominated = append(n.nominated, b)
 	c.touch(n)
 }
@@ -52,6 +53,7 @@ func (c *cluster) unnominate(uid types.UID) {
 		return
 	}
 	delete(c.nominated, uid)
+	c.topology.disuse(b.crowd)
 	b.node.nominated = slices.DeleteFunc(b.node.nominated, func(o *bound) bool { return o == b })
 	c.touch(b.node)
 	c.helped = c.end()
@@ -66,7 +68,7 @@ func (c *cluster) nominatedNode(uid types.UID, cl *class) *node {
 		return nil
 	}
 	defer b.node.without(b)()
-	if _, refused := c.refuser(cl, b.node, 0); refused {
+	if _, refused := c.refuser(cl, b.node, 0, len(cl.plugins.filters)); refused {
 		return nil
 	}
 	return b.node
@@ -112,23 +114,23 @@ func (c *cluster) countNominated(cl *class, n *node, sign int32) bool {
 }
 
 // refuser gives the index of the first filter that refuses a node, with and without the
-// pods nominated to it: a node must do whether they come or not. It begins at the filter
-// with index from.
-func (c *cluster) refuser(cl *class, n *node, from int) (filter int, refused bool) {
+// pods nominated to it: a node must do whether they come or not. Only the filters
+// with the indexes from up to to are asked.
+func (c *cluster) refuser(cl *class, n *node, from, to int) (filter int, refused bool) {
 	if len(n.nominated) > 0 && c.countNominated(cl, n, 1) {
-		filter, refused = cl.refuser(n, from)
+		filter, refused = cl.refuser(n, from, to)
 		c.countNominated(cl, n, -1)
 		if refused {
 			return filter, true
 		}
 	}
-	return cl.refuser(n, from)
+	return cl.refuser(n, from, to)
 }
 
 // reasons says why the first filter that refuses a node does so; nil if none does.
 func (c *cluster) reasons(cl *class, n *node) (out []string) {
 	if len(n.nominated) > 0 && c.countNominated(cl, n, 1) {
-		if f, refused := cl.refuser(n, 0); refused {
+		if f, refused := cl.refuser(n, 0, len(cl.plugins.filters)); refused {
 			out = cl.plugins.filters[f].Reasons(c, cl, n)
 		}
 		c.countNominated(cl, n, -1)
@@ -136,15 +138,15 @@ func (c *cluster) reasons(cl *class, n *node) (out []string) {
 			return out
 		}
 	}
-	if f, refused := cl.refuser(n, 0); refused {
+	if f, refused := cl.refuser(n, 0, len(cl.plugins.filters)); refused {
 		return cl.plugins.filters[f].Reasons(c, cl, n)
 	}
 	return nil
 }
 
-// refuser is that among the filters from the one with index from on.
-func (cl *class) refuser(n *node, from int) (filter int, refused bool) {
-	for f, each := range cl.plugins.filters[from:] {
+// refuser is that among the filters with the indexes from up to to.
+func (cl *class) refuser(n *node, from, to int) (filter int, refused bool) {
+	for f, each := range cl.plugins.filters[from:to] {
 		if each.Refuses(cl, n) {
 			return from + f, true
 		}

@@ -32,6 +32,7 @@ type failure struct {
 	attempt uint64
 	err     error
 	writes  []volumeWrite // those of a pod that holds a node; nil: it was an append
+	gang    []attempt     // of a gang's pods; nil: it was not that
 	victim  *corev1.Pod   // that was to go for the pod; nil: it was not that
 }
 

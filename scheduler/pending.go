@@ -30,6 +30,7 @@ type pending struct {
 	failures int       // of appends
 	due      time.Time // while waiting
 	reasons  string    // of the last unschedulable appended
+	gang     *gang     // nil: none
 	kept     string    // the node that it named as nominated
 
 	claims   []events.Key    // nil: none
@@ -40,10 +41,11 @@ type pending struct {
 type state uint8
 
 const (
-	active  state = iota // in the heap of those to be scheduled
-	parked               // no node fits its class
-	waiting              // an append failed; it is tried again when due
-	placed               // an append is under way or stored
+	active    state = iota // in the heap of those to be scheduled
+	parked                 // no node fits its class
+	waiting                // an append failed; it is tried again when due
+	gathering              // its gang's other pods didn't come in time
+	placed                 // an append is under way or stored
 )
 
 // schedules reports whether a pod waits for this scheduler: one of its profiles has the

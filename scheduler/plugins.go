@@ -12,9 +12,14 @@ type plugins struct {
 	// scores: likewise, the first staticScores look only at the node object.
 	scores       []weighted
 	staticScores int
-	spread       int64 // the weight of PodTopologySpread
-	preemption   preemptionArgs
-	settings     settings
+	// The last filters and scores look at pods on other nodes too: see outlook. between
+	// and spreads are the indexes of theirs, -1 if off; spread and draw their weights.
+	local            int
+	localScores      int
+	spreads, between int
+	spread, draw     int64
+	preemption       preemptionArgs
+	settings         settings
 }
 
 // weighted is a score and what it counts.
@@ -30,14 +35,16 @@ func known(s settings) (p plugins) {
 	p.filters = []filter{
 		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
 		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{}, VolumeZone{},
+		PodTopologySpread{}, InterPodAffinity{},
 	}
-	p.static = 4
+	p.static, p.local = 4, 9
 	p.scores = []weighted{
 		{TaintToleration{}, 3}, {NodeAffinity{}, 2},
-		{s.fit, 1}, {NodeResourcesBalancedAllocation{s.balanced}, 1}, {ImageLocality{}, 1}, {PodTopologySpread{}, 2},
+		{s.fit, 1}, {NodeResourcesBalancedAllocation{s.balanced}, 1}, {ImageLocality{}, 1},
+		{PodTopologySpread{}, 2}, {InterPodAffinity{}, 2},
 	}
-	p.staticScores = 2
-	p.spread = 2
+	p.staticScores, p.localScores = 2, 5
+	p.findOutlook()
 	return p
 }
 
@@ -52,6 +59,9 @@ func (p plugins) chosen(on map[string]bool, weights map[string]int64) (out plugi
 		if i < p.static {
 			out.static++
 		}
+		if i < p.local {
+			out.local++
+		}
 	}
 	for i, s := range p.scores {
 		w := weights[s.Name()]
@@ -62,11 +72,20 @@ func (p plugins) chosen(on map[string]bool, weights map[string]int64) (out plugi
 		if i < p.staticScores {
 			out.staticScores++
 		}
-		if _, ok := s.score.(PodTopologySpread); ok {
-			out.spread = w
+		if i < p.localScores {
+			out.localScores++
 		}
 	}
+	out.findOutlook()
 	return out
+}
+
+func (p *plugins) findOutlook() {
+	index := func(name string) int {
+		return slices.IndexFunc(p.filters, func(f filter) bool { return f.Name() == name })
+	}
+	p.spreads, p.between = index(PodTopologySpread{}.Name()), index(InterPodAffinity{}.Name())
+	p.spread, p.draw = p.weight(PodTopologySpread{}.Name()), p.weight(InterPodAffinity{}.Name())
 }
 
 // affinity is the index of the filter NodeAffinity, -1 if it is off.

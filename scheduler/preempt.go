@@ -121,7 +121,7 @@ func (c *cluster) hopeful(cl *class) (out []*node) {
 		return out
 	}
 	for i := range cl.verdicts {
-		if v := &cl.verdicts[i]; v.by >= 0 && int(v.by) >= cl.plugins.static {
+		if v := &cl.verdicts[i]; v.by >= 0 && int(v.by) >= cl.plugins.static || v.by == fits && cl.total[i] == refusedScore {
 			if n := c.nodes[i]; c.mendable(cl, n) {
 				out = append(out, n)
 			}
@@ -131,7 +131,7 @@ func (c *cluster) hopeful(cl *class) (out []*node) {
 }
 
 func (c *cluster) mendable(cl *class, n *node) bool {
-	f, refused := c.refuser(cl, n, cl.plugins.static)
+	f, refused := c.refuser(cl, n, cl.plugins.static, len(cl.plugins.filters))
 	if !refused {
 		return false
 	}
@@ -186,7 +186,7 @@ func (c *cluster) tryVictims(cl *class, n *node) (*candidate, []string) {
 			}
 			c.tally(b, 1)
 			off[b] = false
-			if _, refused := c.refuser(cl, n, cl.plugins.static); !refused {
+			if _, refused := c.refuser(cl, n, cl.plugins.static, len(cl.plugins.filters)); !refused {
 				continue
 			}
 			c.tally(b, -1)

@@ -11,6 +11,7 @@ import (
 	"github.com/reckon-project/reckon/events"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	schedulingv1beta1 "k8s.io/api/scheduling/v1beta1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -73,4 +74,20 @@ func (h *harness) leave() {
 			h.delete(o.Key)
 		}
 	}
+}
+
+// podGroup makes a PodGroup that is a gang.
+func (h *harness) podGroup(name, size string) {
+	n, err := strconv.ParseInt(size, 10, 32)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	g := &schedulingv1beta1.PodGroup{ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default", UID: "group"}}
+	g.Spec.SchedulingPolicy.Gang = &schedulingv1beta1.GangSchedulingPolicy{MinCount: int32(n)}
+	data, err := events.EncodeObject(g)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.append(&events.Event{Key: events.Key{Group: schedulingv1beta1.GroupName, Resource: "podgroups", Namespace: "default", Name: name},
+		Type: events.Created, ContentType: events.ContentObject, Data: data})
 }

@@ -49,7 +49,7 @@ type victim struct {
 // preempt looks for victims for a pod that fits nowhere, and has their node kept for it.
 // What came of it is said behind the refusal.
 func (l *loop) preempt(p *pending) (*candidate, string) {
-	if l.options.API == nil || p.class.plugins.preemption.off {
+	if l.options.API == nil || p.gang != nil && p.gang.size > 1 || p.class.plugins.preemption.off {
 		l.cluster.unnominate(p.pod.UID)
 		return nil, ""
 	}

@@ -14,6 +14,7 @@ type queue struct {
 	active  heap
 	waiting heap
 	parked  map[*class]*heap
+	built   uint64 // generation of the index of topology that the classes are of
 
 	claiming map[events.Key]map[*pending]struct{} // by claim
 }
@@ -73,6 +74,12 @@ func (q *queue) byUID(pod *corev1.Pod) *pending {
 	return p
 }
 
+// gather has a pod wait for the others of its gang.
+func (q *queue) gather(p *pending) {
+	q.leave(p)
+	p.state = gathering
+}
+
 func (q *queue) place(p *pending) {
 	q.leave(p)
 	p.state = placed
@@ -95,6 +102,9 @@ func (q *queue) add(p *pending) {
 func (q *queue) remove(p *pending) {
 	q.leave(p)
 	p.class.pods--
+	if p.gang != nil {
+		delete(p.gang.members, p)
+	}
 	delete(q.pods, p.object.Key)
 	for _, claim := range p.claims {
 		if delete(q.claiming[claim], p); len(q.claiming[claim]) == 0 {

@@ -55,15 +55,8 @@ func schedule(c *cluster, cl *class) *node {
 	if cl.feasible == 0 {
 		return nil
 	}
-	zones := zoneScores(c, cl)
 	chosen, top := -1, int64(refusedScore)
-	for i, score := range cl.scores {
-		if score == refusedScore {
-			continue
-		}
-		if zones != nil {
-			score += zones[c.zoneAt[i]]
-		}
+	for i, score := range cl.total {
 		if score > top {
 			chosen, top = i, score
 		}
@@ -71,24 +64,12 @@ func schedule(c *cluster, cl *class) *node {
 	return c.nodes[chosen]
 }
 
-// zoneScores gives what nodes get for their zone, nil where that is all the same.
-func zoneScores(c *cluster, cl *class) []int64 {
-	if cl.group == "" || len(c.zones) < 2 || cl.plugins.spread == 0 {
-		return nil
-	}
-	out := make([]int64, len(c.zones))
-	g := c.groups[cl.group]
-	for z := range out {
-		out[z] = cl.plugins.spread * PodTopologySpread{}.zoneScore(g, int32(z))
-	}
-	return out
-}
-
 // scheduleNamed is schedule for pods that name their nodes: no other is looked at.
 func scheduleNamed(c *cluster, cl *class) *node {
 	var chosen *node
 	var top int64
-	cl.feasible = 0
+	c.outlookOf(cl)
+	cl.open = 0
 	cl.refused = [len(cl.refused)]int{}
 	seen := 0
 	for _, name := range cl.only {
@@ -102,11 +83,17 @@ func scheduleNamed(c *cluster, cl *class) *node {
 		if v.by = v.staticBy; v.by == fits {
 			c.judgeLoad(cl, &v, n)
 		}
+		if v.by == fits {
+			if f, refused := c.refuser(cl, n, cl.plugins.local, len(cl.plugins.filters)); refused {
+				v.by = int8(f)
+			}
+		}
 		cl.count(v.by, 1)
 		if v.by == fits && (chosen == nil || v.score > top) {
 			chosen, top = n, v.score
 		}
 	}
+	cl.feasible = cl.open
 	cl.refused[cl.plugins.affinity()] += c.ready - seen
 	return chosen
 }

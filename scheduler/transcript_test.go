@@ -94,6 +94,8 @@ func (h *harness) do(words []string) {
 		h.create("nodes", parseNode(h.t, name, words[2:]))
 	case "pod":
 		h.create("pods", parsePod(h.t, name, words[2:]))
+	case "replicaset":
+		h.create("replicasets", replicaSet(name))
 	case "service":
 		h.create("services", &corev1.Service{
 			ObjectMeta: metav1.ObjectMeta{Name: name, Namespace: "default"},
@@ -114,6 +116,8 @@ func (h *harness) do(words []string) {
 			Prefix: events.PrefixFact, Reporter: h.pod(name).Spec.NodeName, Key: pod, Type: events.Reported, UID: string(h.pod(name).UID),
 			Counter: events.Counter{Incarnation: 1, N: 1}, ContentType: events.ContentPatch, Data: []byte(`{"status":{"phase":"Succeeded"}}`),
 		})
+	case "podgroup":
+		h.podGroup(name, words[2])
 	case "budget":
 		h.budget(name, words[2:])
 	case "gone":
@@ -171,7 +175,7 @@ func parsePod(t testing.TB, name string, words []string) *corev1.Pod {
 			yes := true
 			p.OwnerReferences = []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: "ReplicaSet", Name: v, UID: types.UID(v), Controller: &yes}}
 		case "app":
-			p.Labels = map[string]string{"app": v}
+			parseRule(t, p, "label", "app:"+v)
 		case "tolerate":
 			p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{Key: v, Operator: corev1.TolerationOpExists})
 		case "select":
@@ -204,6 +208,11 @@ func parsePod(t testing.TB, name string, words []string) *corev1.Pod {
 		case "claim":
 			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: v, VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v}}})
+		case "gang":
+			name, size, _ := strings.Cut(v, ":")
+			p.Annotations = map[string]string{AnnotationGang: name, AnnotationGangSize: size}
+		case "group":
+			p.Spec.SchedulingGroup = &corev1.PodSchedulingGroup{PodGroupName: &v}
 		case "never":
 			never := corev1.PreemptNever
 			p.Spec.PreemptionPolicy = &never
@@ -215,7 +224,9 @@ func parsePod(t testing.TB, name string, words []string) *corev1.Pod {
 			p.Spec.InitContainers = append(p.Spec.InitContainers, corev1.Container{Name: "i", Resources: corev1.ResourceRequirements{
 				Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse(v)}}})
 		default:
-			requests[corev1.ResourceName(k)] = resource.MustParse(v)
+			if !parseRule(t, p, k, v) {
+				requests[corev1.ResourceName(k)] = resource.MustParse(v)
+			}
 		}
 	}
 	return p

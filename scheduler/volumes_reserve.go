@@ -46,7 +46,7 @@ func (l *loop) reserve(ctx context.Context, p *pending, n *node) bool {
 		}
 	}
 	l.cluster.removePod(p.pod.UID)
-	l.cluster.bind(p.pod, n, p.class.demand, p.class.group)
+	l.cluster.bind(p.pod, n, p.class.demand)
 	l.cluster.volumes.use(p.pod)
 	p.holds = true
 	l.queue.wait(p, l.options.Clock.Now().Add(bindWithin))

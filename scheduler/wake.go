@@ -5,15 +5,18 @@ import "slices"
 // wake looks what became of the parked pods' chances since it was last called, and makes
 // active those that are worth another look.
 func (l *loop) wake() {
+	refreshed := l.cluster.refresh(l.queue)
 	from := l.woken
 	l.woken = l.cluster.end()
-	if from < l.woken {
+	if from < l.woken || refreshed {
 		l.cluster.wake(l.queue, from)
 	}
 }
 
 // waitsForPods reports that a pod which is placed can make room for a class.
-func (cl *class) waitsForPods() bool { return false }
+func (cl *class) waitsForPods() bool {
+	return cl.outlook != nil && (len(cl.outlook.near) > 0 || len(cl.outlook.hard) > 0)
+}
 
 // wake makes parked pods active because of changes from a position on: of each class the
 // first one if a node fits it now, or would if its pods of lower priority went,
