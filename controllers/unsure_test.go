@@ -52,19 +52,33 @@ func (s silent) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // TestUnsureWritesAreSeen: what failed may have been carried out all the same, and
-// is not asked for again before that is known.
+// is not asked for again before that is known; also when something else failed first.
 func TestUnsureWritesAreSeen(t *testing.T) {
+	for _, conflict := range []bool{false, true} {
+		unsureWrite(t, conflict)
+	}
+}
+
+func unsureWrite(t *testing.T, conflict bool) {
 	inWorld(t, func(t *testing.T, w *controllertest.World) {
 		behind := projections.New(slowLog{w.Bus.Log()})
 		w.Go(behind.Run)
 		var failures atomic.Int64
 		failures.Store(1)
-		c := controllers.New("test").For("", "configmaps").Reconcile(func(_ context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
+		c := controllers.New("test").For("", "configmaps").Writes(events.Progressed).Reconcile(func(_ context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
 			if key != cm || s.Len("", "configmaps") > 1 {
 				return controllers.Result{}, nil
 			}
 			name := "child-" + strconv.FormatInt(failures.Load(), 10)
-			return controllers.Do(controllers.Create(controllers.ConfigMap, configMap(name))), nil
+			create := controllers.Create(controllers.ConfigMap, configMap(name))
+			if !conflict {
+				return controllers.Do(create), nil
+			}
+			outdated := *s.Get(key)
+			outdated.Decision--
+			changed := configMap("cm")
+			changed.Data = map[string]string{"a": "b"}
+			return controllers.Do(controllers.Progressed(&outdated, changed), create), nil
 		})
 		w.Go(func(ctx context.Context) error {
 			intake := func(user string) http.RoundTripper { return silent{w.API.Intake(user), &failures} }
@@ -73,7 +87,7 @@ func TestUnsureWritesAreSeen(t *testing.T) {
 		w.Create(controllers.ConfigMap, configMap("cm"))
 		w.Advance(time.Minute)
 		if n := w.Snapshot().Len("", "configmaps"); n != 2 {
-			t.Errorf("there are %d config maps: the child was made again", n)
+			t.Errorf("with a conflict before it %t: there are %d config maps: the child was made again", conflict, n)
 		}
 	})
 }

@@ -132,10 +132,12 @@ func (t *term) carryOut(ctx context.Context, c *Controller, rt http.RoundTripper
 	var mu sync.Mutex
 	var first error
 	var last uint64
+	var open bool // one of them may be in the log without having told its position
 	done := func(seq uint64, err error) {
 		mu.Lock()
 		defer mu.Unlock()
 		last = max(last, seq)
+		open = open || unsure(err)
 		if err != nil && first == nil {
 			first = err
 		}
@@ -162,8 +164,7 @@ func (t *term) carryOut(ctx context.Context, c *Controller, rt http.RoundTripper
 		})
 	}
 	wg.Wait()
-	if unsure(first) {
-		// It may be in the log without having told its position.
+	if open {
 		if _, end, err := t.Bus.Log().Range(ctx); err == nil {
 			last = max(last, end)
 		}

@@ -20,7 +20,7 @@ func (u *user) beginSets(ctx context.Context) {
 	u.until(ctx, http.MethodPost, statefulSets, statefulSet("db", "OrderedReady"))
 	u.until(ctx, http.MethodPost, statefulSets, statefulSet("shard", "Parallel"))
 	u.until(ctx, http.MethodPost, daemonSets, `{"apiVersion":"apps/v1","kind":"DaemonSet","metadata":{"name":"collect"},"spec":{
-"selector":{"matchLabels":{"app":"collect"}},"template":{"metadata":{"labels":{"app":"collect"}},"spec":{"containers":[`+small+`]}}}}`)
+"selector":{"matchLabels":{"app":"collect"}},"template":{"metadata":{"labels":{"app":"collect"}},"spec":{"containers":[{"name":"main","image":"set"}]}}}}`) // for which there is room everywhere
 	u.until(ctx, http.MethodPost, cronJobs, `{"apiVersion":"batch/v1","kind":"CronJob","metadata":{"name":"tick"},"spec":{"schedule":"* * * * *","jobTemplate":`+jobSpec(2, 1, 3, 0)+`}}`)
 }
 
