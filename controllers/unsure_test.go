@@ -46,6 +46,7 @@ func (s silent) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || s.times.Add(-1) < 0 {
 		return resp, err
 	}
+	<-time.After(time.Millisecond) // what else was started has failed by then
 	resp.StatusCode = http.StatusInternalServerError
 	resp.Body = io.NopCloser(bytes.NewReader([]byte(`{"kind":"Status","code":500,"message":"the outcome wasn't learnt"}`)))
 	return resp, nil
