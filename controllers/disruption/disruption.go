@@ -41,11 +41,22 @@ func podChanged(s *projections.Snapshot, c projections.Change, add func(events.K
 	if was != nil && is != nil && c.Event != nil && c.Event.Prefix == events.PrefixFact && ready(was) == ready(is) {
 		return
 	}
+	several := 0
 	for o := range s.List("policy", "poddisruptionbudgets", controllers.KeyOf(c).Namespace) {
 		pdb, ok := o.Value.(*policyv1.PodDisruptionBudget)
-		if ok && (was != nil && selects(pdb, was) || is != nil && selects(pdb, is)) {
+		if !ok {
+			continue
+		}
+		mine := is != nil && selects(pdb, is)
+		if mine {
+			several++
+		}
+		if mine || was != nil && selects(pdb, was) {
 			add(o.Key)
 		}
+	}
+	if several > 1 && was == nil && c.Event != nil {
+		add(c.New.Key) // it is told, once
 	}
 }
 
@@ -84,7 +95,9 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 	now := controllers.Now(ctx)
 	switch v := o.Value.(type) {
 	case *corev1.Pod:
-		return unmark(o, v, now), nil
+		result := unmark(o, v, now)
+		result.Intents = append(result.Intents, tellSeveral(s, o, v, now)...)
+		return result, nil
 	case *policyv1.PodDisruptionBudget:
 		return budget(s, o, v, now), nil
 	}
@@ -125,6 +138,6 @@ func budget(s *projections.Snapshot, o *events.Object, pdb *policyv1.PodDisrupti
 			"As a result, the status of the PDB cannot be calculated correctly, which may result in undefined behavior. "+
 			"To account for these pods please set \".spec.minAvailable\" field of the PDB to an integer value.", pdb.Spec.Selector)
 	}
-	result.Intents = []controllers.Intent{intent}
+	result.Intents = append([]controllers.Intent{intent}, tellNotDeleted(s, pdb, pods, status.DisruptedPods)...)
 	return result
 }

@@ -18,6 +18,7 @@ func New() *controllers.Controller {
 	return controllers.New("ephemeral-volume-controller").
 		Watches("", "pods", podChanged).
 		Watches("", "persistentvolumeclaims", claimChanged).
+		Writes(events.Progressed).
 		Reconcile(reconcile)
 }
 
@@ -69,8 +70,14 @@ func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (cont
 			continue
 		}
 		name := ephemeral.VolumeClaimName(pod, v)
-		if !s.Get(controllers.PersistentVolumeClaim.Key(pod.Namespace, name)).Exists() {
+		claim, ok := projections.Get[*corev1.PersistentVolumeClaim](s, controllers.PersistentVolumeClaim.Key(pod.Namespace, name))
+		if !ok {
 			intents = append(intents, controllers.Create(controllers.PersistentVolumeClaim, newClaim(pod, name, v.Ephemeral.VolumeClaimTemplate)))
+			continue
+		}
+		if err := ephemeral.VolumeIsForPod(pod, claim); err != nil {
+			intents = append(intents, controllers.Progressed(s.Get(key), pod).Because("FailedBinding", "ephemeral volume %s: %v", v.Name, err))
+			break
 		}
 	}
 	return controllers.Do(intents...), nil

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/reckon-project/reckon/controllers"
@@ -21,7 +22,7 @@ const account = "resource-claim-controller"
 func NewPods() *controllers.Controller {
 	return controllers.New("pod-resource-claim-controller").As(account).
 		Watches("", "pods", func(_ *projections.Snapshot, c projections.Change, add func(events.Key)) {
-			if pod := podOf(c.New); pod != nil && len(pod.Spec.ResourceClaims) > 0 {
+			if pod := podOf(c.New); pod != nil && len(pod.Spec.ResourceClaims) > 0 && !sameClaims(podOf(c.Old), pod) {
 				add(c.New.Key)
 			}
 		}).
@@ -46,6 +47,13 @@ func NewPods() *controllers.Controller {
 		}).
 		Writes(events.Progressed).
 		Reconcile(reconcilePod)
+}
+
+// sameClaims reports that nothing changed of a pod that its claims depend on.
+func sameClaims(old, pod *corev1.Pod) bool {
+	return old != nil && old.UID == pod.UID && old.Spec.NodeName == pod.Spec.NodeName && done(old) == done(pod) &&
+		(old.DeletionTimestamp == nil) == (pod.DeletionTimestamp == nil) &&
+		apiequality.Semantic.DeepEqual(old.Status.ResourceClaimStatuses, pod.Status.ResourceClaimStatuses)
 }
 
 func podOf(o *events.Object) *corev1.Pod {
@@ -78,6 +86,7 @@ func reconcilePod(_ context.Context, s *projections.Snapshot, key events.Key) (c
 		}
 	}
 	before := maps.Clone(names)
+	var missing *corev1.PodResourceClaim // an entry without its template
 	for i := range pod.Spec.ResourceClaims {
 		entry := &pod.Spec.ResourceClaims[i]
 		if entry.ResourceClaimTemplateName == nil || unneeded(pod, entry.Name) {
@@ -91,9 +100,11 @@ func reconcilePod(_ context.Context, s *projections.Snapshot, key events.Key) (c
 			continue
 		}
 		template, ok := projections.Get[*resourcev1.ResourceClaimTemplate](s, controllers.ResourceClaimTemplate.Key(pod.Namespace, *entry.ResourceClaimTemplateName))
-		if ok {
-			result.Intents = append(result.Intents, controllers.Create(controllers.ResourceClaim, fromTemplate(s, pod, entry.Name, template)))
+		if !ok {
+			missing = entry
+			continue
 		}
+		result.Intents = append(result.Intents, controllers.Create(controllers.ResourceClaim, fromTemplate(s, pod, entry.Name, template)))
 	}
 	if !maps.Equal(before, names) {
 		changed := pod.DeepCopy()
@@ -102,6 +113,10 @@ func reconcilePod(_ context.Context, s *projections.Snapshot, key events.Key) (c
 	}
 	if pod.Spec.NodeName != "" {
 		result.Intents = append(result.Intents, reserve(s, pod, names)...)
+	}
+	if missing != nil && len(result.Intents) == 0 {
+		result.Intents = append(result.Intents, controllers.Progressed(o, pod).Because("FailedResourceClaimCreation",
+			"PodResourceClaim %s: resource claim template %q: resourceclaimtemplate.resource.k8s.io %[2]q not found", missing.Name, *missing.ResourceClaimTemplateName))
 	}
 	return result, nil
 }

@@ -162,3 +162,33 @@ func TestLongNames(t *testing.T) {
 		}
 	})
 }
+
+func TestMissingTemplateIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := start(t)
+		defer w.Stop()
+		pod(w, "web", corev1.PodResourceClaim{Name: "g", ResourceClaimTemplateName: p("gpu")})
+		key := controllers.Pod.Key("default", "web")
+		w.Patch(key, `{"metadata":{"labels":{"x":"y"}}}`)
+		w.PatchStatus(key, `{"status":{"message":"waits"}}`)
+		w.Settle()
+		var told []string
+		for e, err := range w.Bus.Log().Read(t.Context(), 1) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Key == key && e.Reason != "" {
+				told = append(told, e.Reason+": "+e.Note)
+			}
+		}
+		want := `FailedResourceClaimCreation: PodResourceClaim g: resource claim template "gpu": resourceclaimtemplate.resource.k8s.io "gpu" not found`
+		if len(told) != 1 || told[0] != want {
+			t.Errorf("told %q", told)
+		}
+		template(w)
+		w.Settle()
+		if got := claims(w); !strings.HasPrefix(got, "web-g-") {
+			t.Errorf("claims: %s", got)
+		}
+	})
+}

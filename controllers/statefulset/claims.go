@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -92,6 +93,11 @@ func (p *pass) makeClaims(ordinal int) bool {
 	return all
 }
 
+// podOf is the pod that a claim of this name is for.
+func (p *pass) podOf(claim string) string {
+	return claim[max(0, strings.LastIndex(claim, p.set.Name+"-")):]
+}
+
 // leftBehind reports whether a claim of the ordinal belongs to an earlier pod and
 // is deleted with it: a pod that comes back waits for a claim of its own.
 func (p *pass) leftBehind(ordinal int) bool {
@@ -117,6 +123,9 @@ func (p *pass) keepClaims(r *replica, condemned bool) (kept bool) {
 		claim, ok := p.claim(t, r.ordinal)
 		if !ok {
 			continue
+		}
+		if conflicting(claim, p.set, r.pod) {
+			p.failed("ConflictingController", "PersistentVolumeClaim %s has a conflicting OwnerReference that acts as a manging controller, the retention policy is ignored for this claim", claim.Name)
 		}
 		if refs, changed := owners(claim, p.set, r.pod, condemned); changed {
 			kept = false
@@ -165,6 +174,23 @@ func owners(claim *corev1.PersistentVolumeClaim, set *appsv1.StatefulSet, pod *c
 		rest = append(rest, controllers.Pod.Ref(pod))
 	}
 	return rest, true
+}
+
+// conflicting reports a claim that somebody else controls, or that belongs to an
+// earlier set or pod of these names: the retention policy can't be kept for it.
+func conflicting(claim *corev1.PersistentVolumeClaim, set *appsv1.StatefulSet, pod *corev1.Pod) bool {
+	if policy := deletes(set); !policy.withSet && !policy.whenScaled {
+		return false
+	}
+	return slices.ContainsFunc(claim.OwnerReferences, func(r metav1.OwnerReference) bool {
+		switch {
+		case names(r, controllers.StatefulSet, set.Name):
+			return r.UID != set.UID
+		case names(r, controllers.Pod, pod.Name):
+			return r.UID != pod.UID
+		}
+		return r.Controller != nil && *r.Controller
+	})
 }
 
 func names(r metav1.OwnerReference, kind controllers.Kind, name string) bool {

@@ -3,6 +3,7 @@ package statefulset_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -103,8 +104,12 @@ func TestForeignClaims(t *testing.T) {
 		w.Create(controllers.StatefulSet, newSet(2, withClaims(remove, remove)))
 		w.Advance(time.Minute)
 		wantPods(t, w, "web-0=web:1")
-		if got := told(t, w, web); got != "FailedCreate: Create Pod web-1 in StatefulSet web failed error: pvc data-web-1 is being deleted" {
-			t.Errorf("told of the set: %s", got)
+		want := []string{
+			"ConflictingController: PersistentVolumeClaim data-web-0 has a conflicting OwnerReference that acts as a manging controller, the retention policy is ignored for this claim",
+			"FailedCreate: Create Pod web-1 in StatefulSet web failed error: pvc data-web-1 is being deleted",
+		}
+		if got := told(t, w, web); !slices.Equal(got, want) {
+			t.Errorf("told of the set: %q", got)
 		}
 		w.Patch(going, `{"metadata":{"finalizers":null}}`)
 		w.Advance(time.Minute)
@@ -115,18 +120,21 @@ func TestForeignClaims(t *testing.T) {
 	})
 }
 
-// told is the newest that an event about the object says.
-func told(t *testing.T, w *controllertest.World, key events.Key) (last string) {
+// told is all that events about an object say.
+func told(t *testing.T, w *controllertest.World, key events.Key) (all []string) {
 	t.Helper()
 	for e, err := range w.Bus.Log().Read(t.Context(), 1) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Key == key && e.Reason != "" {
-			last = e.Reason + ": " + e.Note
+		if e.Key != key || e.Reason == "" {
+			continue
+		}
+		for _, step := range e.Steps() {
+			all = append(all, step.Reason+": "+step.Note)
 		}
 	}
-	return last
+	return all
 }
 
 func TestRefused(t *testing.T) {
@@ -144,9 +152,10 @@ func TestRefused(t *testing.T) {
 				w.Create(controllers.StatefulSet, newSet(100, parallel, withClaims(retain, retain)))
 				w.Advance(time.Minute)
 				wantPods(t, w, "")
-				what := map[string]string{"pods": "Pod web-0", "persistentvolumeclaims": "Claim data-web-0"}[resource]
-				if want, got := "FailedCreate: Create "+what+" in StatefulSet web failed error: "+resource+` "x" is forbidden: exceeded quota`, told(t, w, web); got != want {
-					t.Errorf("told of the set: %s, want %s", got, want)
+				what := map[string]string{"pods": "Pod web-0", "persistentvolumeclaims": "Claim data-web-0 for Pod web-0"}[resource]
+				want := []string{"FailedCreate: Create " + what + " in StatefulSet web failed error: " + resource + ` "x" is forbidden: exceeded quota`}
+				if got := told(t, w, web); !slices.Equal(got, want) {
+					t.Errorf("told of the set: %q, want %q", got, want)
 				}
 				if n := refused.Load(); n > 400 {
 					t.Errorf("tried %d times in a minute", n)
@@ -154,6 +163,9 @@ func TestRefused(t *testing.T) {
 				room.Store(1)
 				w.Advance(2 * time.Minute)
 				wantStatus(t, w, "100 replicas, 100 ready, 100 available, 100 current, 100 updated")
+				if left := controllertest.Get[*appsv1.StatefulSet](w, web).Annotations; len(left) > 0 || len(told(t, w, web)) > 1 {
+					t.Errorf("annotations %v are left, told of the set: %q", left, told(t, w, web))
+				}
 			})
 		})
 	}

@@ -34,10 +34,10 @@ type pass struct {
 	currentRevision *appsv1.ControllerRevision
 	currentTemplate *corev1.PodTemplateSpec // decoded once it is needed
 
-	intents      []controllers.Intent
-	tried        int   // pods to make, or their claims
-	leaving      int32 // pods of the current revision that the rollout deletes
-	reason, note string
+	intents []controllers.Intent
+	tried   int           // pods to make, or their claims
+	leaving int32         // pods of the current revision that the rollout deletes
+	wrong   []events.Step // what went wrong, the first of each reason
 }
 
 // replica is an ordinal and its pod, nil if there is none.
@@ -230,9 +230,9 @@ func (p *pass) delete(r *replica) {
 
 func (p *pass) do(i controllers.Intent) { p.intents = append(p.intents, i) }
 
-// failed is told with the status; the first failure of a pass counts.
+// failed is told with the status; the first failure of each reason counts.
 func (p *pass) failed(reason, format string, args ...any) {
-	if p.reason == "" {
-		p.reason, p.note = reason, fmt.Sprintf(format, args...)
+	if !slices.ContainsFunc(p.wrong, func(s events.Step) bool { return s.Reason == reason }) {
+		p.wrong = append(p.wrong, events.Step{Reason: reason, Note: fmt.Sprintf(format, args...)})
 	}
 }

@@ -2,7 +2,9 @@ package statefulset
 
 import (
 	"errors"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/controllers/revision"
+	"github.com/reckon-project/reckon/events"
 )
 
 // result is what the pass wants done, its status first: after a refusal nothing
@@ -22,17 +25,44 @@ func (p *pass) result() controllers.Result {
 	}
 	result := controllers.Result{Intents: append(p.intents, p.prune()...), RequeueAfter: wait}
 	same := apiequality.Semantic.DeepEqual(&p.set.Status, &status)
-	if same && p.reason == "" {
+	told, wrong := p.set.Annotations[annTold], reasons(p.wrong)
+	if same && wrong == told {
 		return result
 	}
 	updated := *p.set
 	updated.Status = status
+	if wrong != told {
+		updated.Annotations = maps.Clone(p.set.Annotations)
+		noteTold(&updated, wrong)
+	}
 	progressed := controllers.Progressed(p.object, &updated)
-	if p.reason != "" {
-		progressed = progressed.Because(p.reason, "%s", p.note)
+	news := slices.DeleteFunc(p.wrong, func(s events.Step) bool { return slices.Contains(strings.Split(told, ","), s.Reason) })
+	if len(news) > 0 {
+		reason, note := events.JoinSteps(news)
+		progressed = progressed.Because(reason, "%s", note)
 	}
 	result.Intents = append([]controllers.Intent{progressed}, result.Intents...)
 	return result
+}
+
+// annTold holds the reasons that were told, for as long as they hold: what goes
+// wrong again and again is told once.
+const annTold = "reckon.dev/told"
+
+func reasons(steps []events.Step) string {
+	reason, _ := events.JoinSteps(steps)
+	return reason
+}
+
+func noteTold(set *appsv1.StatefulSet, reasons string) {
+	if reasons == "" {
+		delete(set.Annotations, annTold)
+		return
+	}
+	if set.Annotations == nil {
+		set.Annotations = map[string]string{}
+	}
+	set.Annotations[annTold] = reasons
 }
 
 // refused tells of what the API refused and is now tried again.
@@ -49,7 +79,7 @@ func (p *pass) refused(again controllers.Intent) {
 		verb = "Delete"
 	}
 	if again.Key.Resource == controllers.PersistentVolumeClaim.Resource {
-		what = "Claim " + again.Key.Name
+		what = "Claim " + again.Key.Name + " for Pod " + p.podOf(again.Key.Name)
 	}
 	p.failed("Failed"+verb, "%s %s in StatefulSet %s failed error: %s", verb, what, p.set.Name, refusal.Status.Message)
 }

@@ -195,7 +195,9 @@ func (b *Book) put(o *events.Object) {
 // tell takes in an event of the log; b.mu is held.
 func (b *Book) tell(c *projections.Change) {
 	for _, s := range newStories(c) {
-		b.add(s)
+		if s.claimOfSet(b.Log.Snapshot()) {
+			b.add(s)
+		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
@@ -81,18 +80,26 @@ func nodeStory(c *projections.Change) *story {
 }
 
 // untold reports what Kubernetes tells nobody: that a pod was removed in the end,
-// that it is back with its node. And a claim without a controller is told of with
-// the pod that it was made for, which has one.
+// and that it is back with its node.
 func untold(e *events.Event, object *events.Object) bool {
-	switch {
-	case object.Key.Group != "":
-		return false
-	case object.Key.Resource == "pods":
-		return e.Reason == "PodRemoved" || e.Reason == "NodeReady"
-	case object.Key.Resource == "persistentvolumeclaims":
-		return e.Reason == "SuccessfulCreate" && metav1.GetControllerOf(object.Meta()) == nil
+	return object.Key.Resource == "pods" && object.Key.Group == "" && (e.Reason == "PodRemoved" || e.Reason == "NodeReady")
+}
+
+// claimOfSet makes what is told of a claim that a StatefulSet made news of the set,
+// which doesn't control its claims: now is at or after it. It reports whether
+// it is to be told.
+func (s *story) claimOfSet(now *projections.Snapshot) bool {
+	if s.about.Kind != "PersistentVolumeClaim" || s.component != "statefulset-controller" || s.reason != "SuccessfulCreate" {
+		return true
 	}
-	return false
+	made, _ := strings.CutSuffix(s.note, " success")
+	_, name, _ := strings.Cut(made, " in StatefulSet ")
+	set := now.Get(events.Key{Group: "apps", Resource: "statefulsets", Namespace: s.about.Namespace, Name: name})
+	if !set.Exists() {
+		return false
+	}
+	s.about = reference(set)
+	return true
 }
 
 // worded is a step's note in Kubernetes' words: why a node's state changed, which

@@ -4,10 +4,12 @@ import (
 	"fmt"
 	"testing"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
@@ -96,4 +98,18 @@ func TestGoodAndBadNews(t *testing.T) {
 		"Normal Pod/a FailedBinding ×1: no persistent volumes available for this claim and no storage class is set (persistentvolume-controller)",
 		`Warning Pod/a FailedBinding ×1: volume "v" already bound to a different claim. (persistentvolume-controller)`,
 		"Normal Pod/a Pulled ×1: x (kubelet)")
+}
+
+func TestClaimsAreNewsOfTheirSet(t *testing.T) {
+	d := newDesk(t, news.Options{})
+	d.say(events.Key{Group: "apps", Resource: "statefulsets", Namespace: "default", Name: "web"},
+		&appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "web", UID: "web-uid"}}, events.Event{Type: events.Created, Source: "gateway", Verb: "create"})
+	for _, set := range []string{"web", "gone"} {
+		name := "data-" + set + "-0"
+		d.say(events.Key{Resource: "persistentvolumeclaims", Namespace: "default", Name: name},
+			&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name, UID: types.UID(name)}},
+			events.Event{Type: events.Created, Source: "gateway", Verb: "create", Actor: accounts + "statefulset-controller",
+				Reason: "SuccessfulCreate", Note: fmt.Sprintf("Create Claim %s Pod %s-0 in StatefulSet %[2]s success", name, set)})
+	}
+	d.want(d.list(fields.Everything()), "Normal StatefulSet/web SuccessfulCreate ×1: Create Claim data-web-0 Pod web-0 in StatefulSet web success (statefulset-controller)")
 }
