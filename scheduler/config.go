@@ -14,7 +14,10 @@ import (
 
 // Config says which plugins decide and what their scores count, for each
 // scheduler name.
-type Config struct{ profiles []profile }
+type Config struct {
+	profiles  []profile
+	extenders []*extender
+}
 
 // plugins are those of the first profile.
 func (c *Config) plugins() plugins {
@@ -24,7 +27,8 @@ func (c *Config) plugins() plugins {
 // ParseConfig reads a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1,
 // YAML or JSON). What it asks for and this scheduler doesn't do is an error of
 // class events.ErrInvalid that names the field; what is about processes that
-// there are none of here (leader election, client connection) is passed over.
+// there are none of here (leader election, client connection) is passed over, and so is
+// percentageOfNodesToScore: all nodes that changed are always looked at.
 func ParseConfig(data []byte) (*Config, error) {
 	scheme := runtime.NewScheme()
 	if err := configv1.AddToScheme(scheme); err != nil {
@@ -42,8 +46,8 @@ func ParseConfig(data []byte) (*Config, error) {
 	if err := file.DecodeNestedObjects(codecs.UniversalDeserializer()); err != nil {
 		return nil, fmt.Errorf("%w: scheduler configuration: %w", events.ErrInvalid, err)
 	}
-	if len(file.Extenders) > 0 {
-		return nil, invalid("extenders", "extenders are not called by this scheduler")
+	if p := file.PercentageOfNodesToScore; p != nil && (*p < 0 || *p > 100) {
+		return nil, invalid("percentageOfNodesToScore", "%d is not between 0 and 100", *p)
 	}
 	if len(file.Profiles) == 0 {
 		file.Profiles = make([]configv1.KubeSchedulerProfile, 1)
@@ -58,6 +62,18 @@ func ParseConfig(data []byte) (*Config, error) {
 			return nil, invalid(fmt.Sprintf("profiles[%d].schedulerName", i), "there is a profile of the name %s already", p.name)
 		}
 		config.profiles = append(config.profiles, p)
+	}
+	for i := range file.Extenders {
+		e, ignored, err := parseExtender(fmt.Sprintf("extenders[%d]", i), &file.Extenders[i])
+		if err != nil {
+			return nil, err
+		}
+		config.extenders = append(config.extenders, e)
+		for _, p := range config.profiles {
+			for _, name := range ignored {
+				p.plugins.settings.ignored[name] = true
+			}
+		}
 	}
 	return config, nil
 }

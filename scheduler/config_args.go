@@ -22,7 +22,7 @@ type settings struct {
 
 // usualSettings are those without any arguments.
 func usualSettings() settings {
-	return settings{fit: leastAllocated, balanced: leastAllocated.resources, outlookSettings: usualOutlook()}
+	return settings{ignored: map[string]bool{}, ignoredGroups: map[string]bool{}, fit: leastAllocated, balanced: leastAllocated.resources, outlookSettings: usualOutlook()}
 }
 
 // parseArgs reads the arguments of a profile's plugins.
@@ -65,7 +65,6 @@ func (s *settings) setOther(field string, c configv1.PluginConfig) error {
 }
 
 func (s *settings) setFit(field string, args *configv1.NodeResourcesFitArgs) (err error) {
-	s.ignored, s.ignoredGroups = map[string]bool{}, map[string]bool{}
 	for _, name := range args.IgnoredResources {
 		s.ignored[name] = true
 	}

@@ -18,18 +18,19 @@ const burst = 256
 
 // loop is one goroutine's: it alone touches cluster and queue.
 type loop struct {
-	options   Options
-	lead      bus.Leadership
-	log       bus.Log
-	cluster   *cluster
-	queue     *queue
-	outcomes  *outcomes
-	writes    volumeWrites
-	evictions evictions
-	gangs     gangs
-	attempts  uint64 // appends started
-	woken     uint64 // up to where the parked classes have looked
-	roomy     uint64 // the newest change that can have made room
+	options    Options
+	lead       bus.Leadership
+	log        bus.Log
+	cluster    *cluster
+	queue      *queue
+	outcomes   *outcomes
+	writes     volumeWrites
+	evictions  evictions
+	extensions *extensions
+	gangs      gangs
+	attempts   uint64 // appends started
+	woken      uint64 // up to where the parked classes have looked
+	roomy      uint64 // the newest change that can have made room
 }
 
 func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
@@ -39,6 +40,7 @@ func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 	}
 	l.writes = volumeWrites{api: o.API, outcomes: l.outcomes}
 	l.evictions = newEvictions(o.API, l.outcomes)
+	l.extensions = newExtensions(o.Config, l.outcomes)
 	l.gangs = newGangs(s)
 	for object := range s.List("", "pods", "") {
 		l.podChanged(object, nil)
@@ -87,6 +89,8 @@ func (l *loop) run(ctx context.Context, changes <-chan folded) error {
 					l.unwritten(f)
 				case f.gang != nil:
 					l.unbound(f)
+				case f.extension != nil:
+					l.answered(f)
 				case f.victim != nil:
 					l.stayed(f)
 				default:
@@ -124,6 +128,15 @@ func (l *loop) decide(ctx context.Context, p *pending) error {
 		return l.placeGang(ctx, p.gang)
 	}
 	n := l.held(p)
+	if n == nil {
+		extended, done, err := l.extended(ctx, p)
+		if done || err != nil {
+			return err
+		}
+		if n = extended; n != nil {
+			l.cluster.unnominate(p.pod.UID)
+		}
+	}
 	if n != nil {
 		l.cluster.open(p.class) // to say why
 	} else {

@@ -25,13 +25,14 @@ type pending struct {
 	state   state
 	index   int // in its heap
 
-	attempt  uint64    // number of the last append started
-	expected uint64    // what that expects
-	failures int       // of appends
-	due      time.Time // while waiting
-	reasons  string    // of the last unschedulable appended
-	gang     *gang     // nil: none
-	kept     string    // the node that it named as nominated
+	attempt   uint64     // number of the last append started
+	expected  uint64     // what that expects
+	failures  int        // of appends
+	due       time.Time  // while waiting
+	reasons   string     // of the last unschedulable appended
+	gang      *gang      // nil: none
+	kept      string     // the node that it named as nominated
+	extension *extension // what extenders just answered; nil: nothing
 
 	claims   []events.Key    // nil: none
 	holds    bool            // a node, while its claims are bound

@@ -80,6 +80,7 @@ func (s *Scheduler) schedule(lead bus.Leadership) error {
 	l := newLoop(s.options, lead, snapshot)
 	defer l.writes.group.Wait()
 	defer l.evictions.group.Wait()
+	defer l.extensions.group.Wait()
 	defer cancel()
 	l.findTraces(ctx)
 	changes := make(chan folded)
