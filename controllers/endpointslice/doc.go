@@ -11,4 +11,6 @@
 //	 3. Services without a selector and of type ExternalName are left alone.
 //	 4. Ready endpoints carry the hints that the service's trafficDistribution asks for.
 //	 5. A service with many pods is looked at less often ([controllers.Result.Quiet]).
+//	 6. A slice says in the annotation endpoints.kubernetes.io/last-change-trigger-time
+//	    since when what it tells is so: the earliest change of readiness that it took in.
 package endpointslice

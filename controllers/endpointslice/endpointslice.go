@@ -2,6 +2,7 @@ package endpointslice
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -76,8 +77,9 @@ func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (cont
 	names := controllers.Namer{Prefix: svc.Name, UID: string(svc.UID), Position: s.Position()}
 	var result controllers.Result
 	for _, family := range families(svc) {
-		p := packing{s: s, svc: svc, family: family, names: &names}
-		result.Intents = append(result.Intents, p.pack(groups(s, svc, pods, family), have[family])...)
+		want := groups(s, svc, pods, family)
+		p := packing{s: s, svc: svc, family: family, names: &names, since: sync.OnceValue(func() trigger { return triggerOf(svc, pods, want, have[family]) })}
+		result.Intents = append(result.Intents, p.pack(want, have[family])...)
 		delete(have, family)
 	}
 	for _, family := range []discoveryv1.AddressType{discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6} {

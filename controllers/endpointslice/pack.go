@@ -20,6 +20,7 @@ type packing struct {
 	svc    *corev1.Service
 	family discoveryv1.AddressType
 	names  *controllers.Namer
+	since  func() trigger
 }
 
 // pack gives the writes that turn the slices that exist into what is wanted.
@@ -113,6 +114,7 @@ func (p packing) slice(old *events.Object, ports []discoveryv1.EndpointPort, end
 	wanted := sliceLabels(p.svc)
 	if old == nil {
 		slice.Labels, slice.Endpoints = wanted, endpoints
+		slice.Annotations = p.since().annotate(nil)
 		return slice
 	}
 	was := old.Value.(*discoveryv1.EndpointSlice)
@@ -121,6 +123,7 @@ func (p packing) slice(old *events.Object, ports []discoveryv1.EndpointPort, end
 	}
 	slice = was.DeepCopy()
 	slice.Labels, slice.Endpoints = wanted, endpoints
+	slice.Annotations = p.since().annotate(slice.Annotations)
 	return slice
 }
 

@@ -6,6 +6,7 @@
 //  1. A pod whose node is gone fails first, with the condition DisruptionTarget
 //     (DeletionByPodGC), so that its Job can tell that from a failure of its own. A pod
 //     with finalizers that nobody can end any more fails, too.
-//  2. Ended pods are counted only in a cluster with more pods than may be kept,
+//  2. A node that is removed keeps its pods for 40 seconds: it may register again.
+//  3. Ended pods are counted only in a cluster with more pods than may be kept,
 //     and then every 20 seconds at most.
 package podgc

@@ -62,7 +62,7 @@ func TestPodsThatNobodyEndsFail(t *testing.T) {
 		w.PatchStatus(stranded, `{"status":{"conditions":[{"type":"Ready","status":"True"}]}}`)
 		w.Delete(controllers.Node.Key("", "n1"), "")
 		w.Delete(unbound, "")
-		w.Settle()
+		w.Advance(41 * time.Second)
 		p := controllertest.Get[*corev1.Pod](w, stranded)
 		if p.Status.Phase != corev1.PodFailed || p.DeletionTimestamp == nil || len(p.Status.Conditions) != 2 ||
 			p.Status.Conditions[0].Type != corev1.DisruptionTarget || p.Status.Conditions[0].Reason != "DeletionByPodGC" {

@@ -16,6 +16,7 @@ func New() *controllers.Controller { return Keeping(12_500) }
 
 // Keeping makes a controller that keeps so many ended pods.
 func Keeping(ended int) *controllers.Controller {
+	var missing quarantine
 	return controllers.New("pod-garbage-collector").
 		Watches("", "pods", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
 			if c.New == nil {
@@ -30,8 +31,11 @@ func Keeping(ended int) *controllers.Controller {
 		}).
 		Watches("", "nodes", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
 			k := controllers.KeyOf(c)
-			if c.New != nil && !outOfService(s, k.Name) {
-				return
+			if c.New != nil {
+				missing.end(k.Name)
+				if !outOfService(s, k.Name) {
+					return
+				}
 			}
 			for pod := range s.PodsOn(k.Name) {
 				add(pod.Key)
@@ -42,7 +46,11 @@ func Keeping(ended int) *controllers.Controller {
 			if key == tooMany {
 				return thin(s, ended), nil
 			}
-			return controllers.Do(remove(s, s.Get(key), controllers.Now(ctx))...), nil
+			o, now := s.Get(key), controllers.Now(ctx)
+			if left := missing.left(s, o, now); left > 0 {
+				return controllers.Result{RequeueAfter: left}, nil
+			}
+			return controllers.Do(remove(s, o, now)...), nil
 		})
 }
 

@@ -3,6 +3,7 @@ package podgc_test
 import (
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -36,8 +37,19 @@ func TestPodsThatAreOver(t *testing.T) {
 		script.Step("one is deleted and ends")
 		w.Delete(controllers.Node.Key("", "n2"), "")
 		script.Step("a node is removed")
+		w.Advance(39 * time.Second)
+		script.Step("39 seconds later")
+		w.Advance(2 * time.Second)
+		script.Step("and two more")
 		pod("astray", "nowhere")
+		w.Advance(41 * time.Second)
 		script.Step("a pod is bound to no node")
+		pod("patient", "n1")
+		w.Delete(controllers.Node.Key("", "n1"), "")
+		w.Advance(30 * time.Second)
+		w.Create(controllers.Node, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "n1"}})
+		w.Advance(time.Minute)
+		script.Step("a node is back in time")
 		script.Done()
 	})
 }
