@@ -282,3 +282,13 @@ func (cl *class) count(by int8, n int) {
 		cl.refused[by] += n
 	}
 }
+
+// refuserOf is the index of the filter that refuses a node, or fits or absent. What a
+// survey found counts until the next.
+func (cl *class) refuserOf(i int32) int8 {
+	by := cl.verdicts[i].by
+	if o := cl.outlook; by == fits && o != nil && !o.idle() && int(i) < len(o.scores) && o.scores[i] == refusedScore {
+		return o.by[i]
+	}
+	return by
+}

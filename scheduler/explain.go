@@ -116,7 +116,7 @@ func (c *cluster) sample(cl *class, f int, out []*node) []*node {
 	}
 	known := &cl.samples[f]
 	for _, i := range known {
-		if len(out) < want && int(i) < len(cl.verdicts) && cl.verdicts[i].by == int8(f) && !slices.Contains(out, c.nodes[i]) {
+		if len(out) < want && int(i) < len(cl.verdicts) && cl.refuserOf(i) == int8(f) && !slices.Contains(out, c.nodes[i]) {
 			out = append(out, c.nodes[i])
 		}
 	}
@@ -125,7 +125,7 @@ func (c *cluster) sample(cl *class, f int, out []*node) []*node {
 	}
 	out = out[:0]
 	for i := range cl.verdicts {
-		if cl.verdicts[i].by == int8(f) {
+		if cl.refuserOf(int32(i)) == int8(f) {
 			known[len(out)] = int32(i)
 			if out = append(out, c.nodes[i]); len(out) == want {
 				break

@@ -28,6 +28,7 @@ type outlook struct {
 
 	// By node index, of the last survey.
 	scores  []int64 // in all; refusedScore
+	by      []int8  // the filter that refuses it, if one of those that look at other pods does
 	drawn   []int64
 	crowded []int64 // not at all where it is unscored
 	seen    []uint32

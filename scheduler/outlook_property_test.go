@@ -322,6 +322,9 @@ func (g *generator) compare(pod *corev1.Pod) {
 		if fit := cl.total[node.index] != refusedScore; fit != (want == "") {
 			g.r.Fatalf("%s on %s: surveyed as fitting: %v, by a scan %q", pod.Name, name, fit, want)
 		}
+		if by := cl.refuserOf(node.index); (by == fits) != (want == "") {
+			g.r.Fatalf("%s on %s: refused by %d, by a scan %q", pod.Name, name, by, want)
+		}
 		if want == "" {
 			fitting = append(fitting, n)
 		}

@@ -22,6 +22,9 @@ func (c *cluster) survey(cl *class, changed bool) {
 	o.scores = append(o.scores[:0], cl.scores...)
 	cl.total = o.scores
 	cl.feasible = cl.open
+	for len(o.by) < nodes {
+		o.by = append(o.by, fits)
+	}
 	o.filter(cl)
 	for _, b := range c.nominated {
 		i := b.node.index
@@ -29,7 +32,7 @@ func (c *cluster) survey(cl *class, changed bool) {
 			continue
 		}
 		if f, refused := c.refuser(cl, b.node, cl.plugins.local, len(cl.plugins.filters)); refused {
-			o.scores[i] = refusedScore
+			o.scores[i], o.by[i] = refusedScore, int8(f)
 			cl.feasible--
 			cl.refused[f]++
 		}
@@ -45,9 +48,33 @@ func (c *cluster) survey(cl *class, changed bool) {
 		o.crowded = sized(o.crowded, nodes)
 		o.crowd(cl)
 	}
-	for i, score := range o.scores {
-		if score != refusedScore {
-			o.scores[i] = score + cl.plugins.spread*o.spreadScore(int32(i)) + cl.plugins.draw*o.drawScore(int32(i))
+	o.addScores(cl)
+}
+
+// addScores weighs the scores. Many nodes are alike, so most divisions are done once.
+func (o *outlook) addScores(cl *class) {
+	if len(o.draws) > 0 {
+		raw, worth := o.drawnMin, int64(0)
+		for i, score := range o.scores {
+			if score == refusedScore {
+				continue
+			}
+			if o.drawn[i] != raw {
+				raw, worth = o.drawn[i], cl.plugins.draw*o.drawScore(int32(i))
+			}
+			o.scores[i] = score + worth
+		}
+	}
+	if len(o.soft) > 0 {
+		raw, worth := int64(unscored), int64(0)
+		for i, score := range o.scores {
+			if score == refusedScore {
+				continue
+			}
+			if o.crowded[i] != raw {
+				raw, worth = o.crowded[i], cl.plugins.spread*o.spreadScore(int32(i))
+			}
+			o.scores[i] = score + worth
 		}
 	}
 }
@@ -67,28 +94,28 @@ func (o *outlook) filter(cl *class) {
 		before := cl.feasible
 		for i := range o.hard {
 			o.hard[i].prepare()
-			o.refuse(cl, o.hard[i].refuses)
+			o.refuse(cl, f, o.hard[i].refuses)
 		}
 		cl.refused[f] = before - cl.feasible
 	}
 	if f := cl.plugins.between; f >= 0 {
 		before := cl.feasible
 		if len(o.near) > 0 {
-			o.refuse(cl, o.notNear)
+			o.refuse(cl, f, o.notNear)
 		}
 		for _, views := range [][]*view{o.apart, o.kept} {
 			for _, v := range views {
-				o.refuse(cl, func(n int32) bool { pods, _ := v.has(n); return pods > 0 })
+				o.refuse(cl, f, func(n int32) bool { pods, _ := v.has(n); return pods > 0 })
 			}
 		}
 		cl.refused[f] = before - cl.feasible
 	}
 }
 
-func (o *outlook) refuse(cl *class, refuses func(int32) bool) {
+func (o *outlook) refuse(cl *class, filter int, refuses func(int32) bool) {
 	for i, score := range o.scores {
 		if score != refusedScore && refuses(int32(i)) {
-			o.scores[i] = refusedScore
+			o.scores[i], o.by[i] = refusedScore, int8(filter)
 			cl.feasible--
 		}
 	}
