@@ -19,8 +19,10 @@ type queue struct {
 	limiter    workqueue.TypedRateLimiter[events.Key]
 	keys       workqueue.TypedRateLimitingInterface[events.Key]
 
-	mu    sync.Mutex
-	state map[events.Key]*keyState
+	mu        sync.Mutex
+	state     map[events.Key]*keyState
+	latest    *keyState // that of latestKey: what concerns one key often comes in a row
+	latestKey events.Key
 }
 
 // keyState is what the runtime remembers of a key between its reconciles.
@@ -41,11 +43,15 @@ func newQueue(c *Controller, clock func() time.Time) *queue {
 }
 
 func (q *queue) at(k events.Key) *keyState {
+	if q.latest != nil && q.latestKey == k {
+		return q.latest
+	}
 	s := q.state[k]
 	if s == nil {
 		s = &keyState{}
 		q.state[k] = s
 	}
+	q.latest, q.latestKey = s, k
 	return s
 }
 
@@ -92,6 +98,7 @@ func (q *queue) begin(k events.Key) (taken keyState, wait time.Duration) {
 		taken.because = taken.before
 	}
 	delete(q.state, k)
+	q.latest = nil
 	return taken, 0
 }
 

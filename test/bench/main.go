@@ -6,6 +6,7 @@
 //	bench history       questions about a log of a million events (likewise)
 //	bench controllers   controllers with many objects at once (likewise)
 //	bench scheduler     the workloads of Kubernetes' scheduler_perf, on a log on disk
+//	bench resync        the part of controllers that needs no binary
 package main
 
 import (
@@ -31,12 +32,13 @@ func main() {
 		"append":      func() error { return benchAppend(ctx) },
 		"cluster":     func() error { return benchCluster(ctx, *binary) },
 		"controllers": func() error { return benchControllers(ctx, *binary, *profiles) },
+		"resync":      func() error { return benchResync(ctx, *profiles) },
 		"history":     func() error { return benchHistory(ctx, *binary, *events, *profiles) },
 	}
 	for _, name := range flag.Args() {
 		run, ok := runs[name]
 		if !ok {
-			fmt.Fprintf(os.Stderr, "bench: %q is none of append, cluster, controllers, history, scheduler\n", name)
+			fmt.Fprintf(os.Stderr, "bench: %q is none of append, cluster, controllers, history, scheduler, resync\n", name)
 			os.Exit(2)
 		}
 		if err := run(); err != nil {
