@@ -223,7 +223,7 @@ func (b *backtest) wake() {
 	if b.woken = b.tried.end(); from == b.woken && !refreshed {
 		return
 	}
-	b.tried.wake(b.queue, from)
+	b.tried.wake(b.queue, from, func(*corev1.Pod) bool { return false })
 	b.placeActive()
 }
 

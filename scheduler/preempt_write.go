@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -60,7 +61,7 @@ func (l *loop) preempt(p *pending) (*candidate, string) {
 		}
 		return nil, message
 	}
-	for _, less := range chosen.node.nominated {
+	for _, less := range slices.Clone(chosen.node.nominated) {
 		if less.priority < p.class.priority {
 			l.renominate(less.pod)
 		}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,10 @@ func runsOn(s *projections.Snapshot, pod *corev1.Pod, n *corev1.Node, kept bool)
 			}
 		}
 	}
+	_, apart := required(pod)
+	if why := naiveOf(s, pod).keptApart(pod, n, apart); why != "" {
+		return why
+	}
 	if max := n.Status.Allocatable[corev1.ResourcePods]; int64(count) > max.Value() {
 		return "too many pods"
 	}
@@ -104,7 +109,7 @@ func story(r *rapid.T) [][]string {
 		case "pod":
 			w := []string{"pod", fmt.Sprintf("p%d", pods), "cpu=" + pick("cpu", "0", "250m", "500m", "1"), "memory=" + pick("memory", "0", "256Mi", "1Gi")}
 			pods++
-			for _, extra := range []string{"tolerate=a", "select=disk:ssd", "prefer=disk:ssd", "port=80", "x.io/gpu=1", "owner=o", "node=n1", "init=1", "priority=5"} {
+			for _, extra := range []string{"tolerate=a", "select=disk:ssd", "prefer=disk:ssd", "port=80", "x.io/gpu=1", "owner=o", "node=n1", "init=1", "priority=5", "app=x", "apart=app:x@host", "apart=app:x@zone"} {
 				if rapid.IntRange(0, 5).Draw(r, extra) == 0 {
 					w = append(w, extra)
 				}
@@ -251,19 +256,26 @@ func replay(ctx context.Context, h *harness) func(func(step, error) bool) {
 // flaky is a bus whose log sometimes fails the scheduler's appends, before or after they are stored.
 type flaky struct {
 	bus.Bus
+	mu     sync.Mutex
 	random *rand.Rand
 }
 
-func (f *flaky) Log() bus.Log { return flakyLog{f.Bus.Log(), f.random} }
+func (f *flaky) Log() bus.Log { return flakyLog{f.Bus.Log(), f} }
+
+func (f *flaky) draw(n int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.random.IntN(n)
+}
 
 type flakyLog struct {
 	bus.Log
-	random *rand.Rand
+	of *flaky
 }
 
 func (l flakyLog) Start(e bus.Entry) *bus.Pending {
 	p, complete := bus.NewPending()
-	fault := l.random.IntN(8)
+	fault := l.of.draw(8)
 	if fault == 0 {
 		complete(0, fmt.Errorf("refused by the test: %w", events.ErrUnavailable))
 		return p

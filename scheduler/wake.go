@@ -1,6 +1,10 @@
 package scheduler
 
-import "slices"
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+)
 
 // wake looks what became of the parked pods' chances since it was last called, and makes
 // active those that are worth another look.
@@ -9,7 +13,7 @@ func (l *loop) wake() {
 	from := l.woken
 	l.woken = l.cluster.end()
 	if from < l.woken || refreshed {
-		l.cluster.wake(l.queue, from)
+		l.cluster.wake(l.queue, from, l.evictions.has)
 	}
 }
 
@@ -23,16 +27,18 @@ func (cl *class) waitsForPods() bool {
 // and all if other filters than before refuse. The next of the class follows when that one
 // has its node.
 //
+// Of a pod that waits for its victims, leaving tells which others were asked to go.
+//
 // What only takes room helps nobody, so it isn't looked at, except by classes that wait
 // for other pods.
-func (c *cluster) wake(q *queue, from uint64) {
+func (c *cluster) wake(q *queue, from uint64, leaving func(*corev1.Pod) bool) {
 	helped := c.helped > from
 	var changed []*node
 	if helped {
 		changed = c.changedSince(from)
 		for _, n := range changed {
-			for _, b := range n.nominated {
-				if p := q.byUID(b.pod); p != nil && p.state == parked && c.nominatedNode(b.pod.UID, p.class) != nil {
+			for _, b := range n.nominated { // room is made as planned, or somebody stayed
+				if p := q.byUID(b.pod); p != nil && p.state == parked && (c.nominatedNode(b.pod.UID, p.class) != nil || !c.awaitsVictims(b, p.class, leaving)) {
 					q.activate(p)
 				}
 			}
