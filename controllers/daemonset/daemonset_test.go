@@ -259,8 +259,8 @@ func TestFailedPodsBackOff(t *testing.T) {
 				w.Create(controllers.DaemonSet, ds)
 				w.Advance(time.Minute)
 				w.Nodes.Become(func(*corev1.Pod) controllertest.State { return controllertest.Failed })
-				setImage(w, "log:2")
 				before := created(t, w)
+				setImage(w, "log:2")
 				w.Advance(time.Minute)
 				// At 0 twice, then after 1, 2, 4, 8, 16 s more.
 				if n := created(t, w) - before; n < 6 || n > 8 {
