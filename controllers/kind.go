@@ -115,8 +115,9 @@ var (
 	CSR                     = Kind{"certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests"}
 	ClusterRole             = Kind{"rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles"}
 
-	StorageClass     = Kind{"storage.k8s.io", "v1", "StorageClass", "storageclasses"}
-	VolumeAttachment = Kind{"storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments"}
+	StorageClass          = Kind{"storage.k8s.io", "v1", "StorageClass", "storageclasses"}
+	VolumeAttachment      = Kind{"storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments"}
+	VolumeAttributesClass = Kind{"storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses"}
 
 	ResourceClaim         = Kind{"resource.k8s.io", "v1", "ResourceClaim", "resourceclaims"}
 	ResourceClaimTemplate = Kind{"resource.k8s.io", "v1", "ResourceClaimTemplate", "resourceclaimtemplates"}

@@ -16,6 +16,7 @@ func storage() []*controllers.Controller {
 		volumebinding.New(),
 		volumeprotection.NewClaims(),
 		volumeprotection.NewVolumes(),
+		volumeprotection.NewAttributesClasses(),
 		volumeexpand.New(),
 		ephemeralvolume.New(),
 		attachdetach.New(),

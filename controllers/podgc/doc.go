@@ -7,6 +7,7 @@
 //     (DeletionByPodGC), so that its Job can tell that from a failure of its own. A pod
 //     with finalizers that nobody can end any more fails, too.
 //  2. A node that is removed keeps its pods for 40 seconds: it may register again.
+//     Those that are being deleted don't wait.
 //  3. Ended pods are counted only in a cluster with more pods than may be kept,
 //     and then every 20 seconds at most.
 package podgc

@@ -32,8 +32,8 @@ func (q *quarantine) left(s *projections.Snapshot, o *events.Object, now time.Ti
 		return 0
 	}
 	pod, ok := o.Value.(*corev1.Pod)
-	if !ok {
-		return 0
+	if !ok || pod.DeletionTimestamp != nil {
+		return 0 // a pod that is being deleted has nothing to come back for
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -3,6 +3,7 @@ package volumeprotection
 import (
 	"context"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,9 +19,13 @@ const claimFinalizer = "kubernetes.io/pvc-protection"
 // NewClaims makes the controller that protects claims.
 func NewClaims() *controllers.Controller {
 	return controllers.New("pvc-protection-controller").
-		For("", "persistentvolumeclaims").
+		Watches("", "persistentvolumeclaims", func(_ *projections.Snapshot, c projections.Change, add func(events.Key)) {
+			if c.New.Exists() {
+				add(keyFor(c.New))
+			}
+		}).
 		Watches("", "pods", podChanged).
-		Reconcile(protectClaim)
+		Reconcile(protectClaims)
 }
 
 // podChanged maps a pod that is gone, or finished, to its claims that wait for that.
@@ -44,7 +49,7 @@ func podChanged(s *projections.Snapshot, c projections.Change, add func(events.K
 		}
 		key := controllers.PersistentVolumeClaim.Key(pod.Namespace, name)
 		if o := s.Get(key); o.Exists() && o.Meta().GetDeletionTimestamp() != nil {
-			add(key)
+			add(keyFor(o))
 		}
 	}
 }
@@ -59,12 +64,43 @@ func claimName(pod *corev1.Pod, v *corev1.Volume) string {
 	return ""
 }
 
-func protectClaim(_ context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
-	claim, ok := projections.Get[*corev1.PersistentVolumeClaim](s, key)
-	if !ok {
+// keyFor is a claim's own key, or for one that is being deleted that of all of them
+// in its namespace (no name): pods are looked through once for all.
+func keyFor(claim *events.Object) events.Key {
+	key := claim.Key
+	if claim.Meta().GetDeletionTimestamp() != nil {
+		key.Name = ""
+	}
+	return key
+}
+
+// quietPerPod is how long a look through a namespace keeps the next one off, per
+// pod and claim in it.
+const quietPerPod = 2 * time.Microsecond
+
+func protectClaims(_ context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
+	if key.Name != "" {
+		if o := s.Get(key); o.Exists() && o.Meta().GetDeletionTimestamp() == nil {
+			return controllers.Do(protect(o, claimFinalizer, nil)...), nil
+		}
 		return controllers.Result{}, nil
 	}
-	return controllers.Do(protect(s.Get(key), claimFinalizer, func() bool { return used(s, claim) })...), nil
+	var intents []controllers.Intent
+	var inUse map[string]bool
+	looked := 0
+	for o := range s.List("", "persistentvolumeclaims", key.Namespace) {
+		looked++
+		claim, ok := o.Value.(*corev1.PersistentVolumeClaim)
+		if !ok || claim.DeletionTimestamp == nil {
+			continue
+		}
+		if inUse == nil {
+			inUse = used(s, key.Namespace)
+		}
+		intents = append(intents, protect(o, claimFinalizer, func() bool { return inUse[claim.Name] })...)
+	}
+	looked += s.Len("", "pods")
+	return controllers.Result{Intents: intents, Quiet: time.Duration(looked) * quietPerPod}, nil
 }
 
 // protect adds the finalizer to what lives and takes it off what is deleted and not used.
@@ -85,22 +121,28 @@ func protect(o *events.Object, finalizer string, used func() bool) []controllers
 	return []controllers.Intent{controllers.Update(o, changed)}
 }
 
-func used(s *projections.Snapshot, claim *corev1.PersistentVolumeClaim) bool {
-	for pod := range projections.List[*corev1.Pod](s, "", "pods", claim.Namespace) {
+// used are the names of a namespace's claims that its pods use.
+func used(s *projections.Snapshot, namespace string) map[string]bool {
+	out := map[string]bool{}
+	for pod := range projections.List[*corev1.Pod](s, "", "pods", namespace) {
 		if pod.Spec.NodeName == "" {
 			continue
 		}
 		for i := range pod.Spec.Volumes {
 			v := &pod.Spec.Volumes[i]
-			if claimName(pod, v) != claim.Name {
+			name := claimName(pod, v)
+			if name == "" || out[name] {
 				continue
 			}
-			if v.Ephemeral == nil || !shutDown(pod) && ephemeral.VolumeIsForPod(pod, claim) == nil {
-				return true
+			if v.Ephemeral == nil {
+				out[name] = true
+				continue
 			}
+			claim, ok := projections.Get[*corev1.PersistentVolumeClaim](s, controllers.PersistentVolumeClaim.Key(namespace, name))
+			out[name] = ok && !shutDown(pod) && ephemeral.VolumeIsForPod(pod, claim) == nil
 		}
 	}
-	return false
+	return out
 }
 
 // shutDown reports a pod of which nothing runs any more though it is still there.

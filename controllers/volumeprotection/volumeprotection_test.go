@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/reckon-project/reckon/controllers"
@@ -28,7 +30,7 @@ func tell(t *testing.T, name string, play func(s story)) {
 		w := controllertest.NewWorld(t)
 		defer w.Stop()
 		w.InFlight = 1
-		w.Run(volumeprotection.NewClaims(), volumeprotection.NewVolumes())
+		w.Run(volumeprotection.NewClaims(), volumeprotection.NewVolumes(), volumeprotection.NewAttributesClasses())
 		s := story{w, controllertest.NewTranscript(w, name)}
 		play(s)
 		s.script.Done()
@@ -36,6 +38,7 @@ func tell(t *testing.T, name string, play func(s story)) {
 }
 
 func (s story) step(format string, args ...any) {
+	s.Advance(time.Second) // a namespace is left alone for a moment after it was looked through
 	s.script.Step(format, args...)
 	var lines []string
 	for c := range projections.List[*corev1.PersistentVolumeClaim](s.Snapshot(), "", "persistentvolumeclaims", "") {
@@ -139,5 +142,74 @@ func TestBoundVolumes(t *testing.T) {
 		s.Settle()
 		s.Delete(bound, "")
 		s.step("a finalizer of somebody else's stays")
+	})
+}
+
+// A class stays as long as a claim or a volume names it, in whichever place.
+func TestAttributesClasses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := controllertest.NewWorld(t)
+		defer w.Stop()
+		w.Run(volumeprotection.NewAttributesClasses())
+		key := controllers.VolumeAttributesClass.Key("", "fast")
+		w.Create(controllers.VolumeAttributesClass, &storagev1.VolumeAttributesClass{ObjectMeta: metav1.ObjectMeta{Name: "fast"}, DriverName: "disk.example.com"})
+		fast := "fast"
+		w.Create(controllers.PersistentVolume, &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "v"}, Spec: corev1.PersistentVolumeSpec{VolumeAttributesClassName: &fast}})
+		w.Create(controllers.PersistentVolumeClaim, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "c"}})
+		w.PatchStatus(claimKey("c"), `{"status":{"modifyVolumeStatus":{"targetVolumeAttributesClassName":"fast","status":"Pending"}}}`)
+		w.Settle()
+		if got := controllertest.Get[*storagev1.VolumeAttributesClass](w, key).Finalizers; !slices.Equal(got, []string{"kubernetes.io/vac-protection"}) {
+			t.Errorf("finalizers are %v", got)
+		}
+		there := func(when string, want bool) {
+			t.Helper()
+			w.Settle()
+			if got := w.Snapshot().Get(key).Exists(); got != want {
+				t.Errorf("%s: is it there? %t", when, got)
+			}
+		}
+		w.Delete(key, "")
+		there("both use it", true)
+		w.Patch(controllers.PersistentVolume.Key("", "v"), `{"spec":{"volumeAttributesClassName":"slow"}}`)
+		there("the claim is being given it", true)
+		w.PatchStatus(claimKey("c"), `{"status":{"modifyVolumeStatus":null,"currentVolumeAttributesClassName":"fast"}}`)
+		there("the claim has it", true)
+		w.Delete(claimKey("c"), "")
+		there("nobody uses it", false)
+	})
+}
+
+// Many claims that are deleted at once cost a few looks through their namespace.
+func TestManyClaimsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := controllertest.NewWorld(t)
+		defer w.Stop()
+		w.Run(volumeprotection.NewClaims())
+		const n = 200
+		for i := range n {
+			name := fmt.Sprintf("c%03d", i)
+			w.Create(controllers.PersistentVolumeClaim, &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}})
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
+			if i%2 == 0 {
+				pod.Spec.NodeName = "n1"
+			}
+			pod.Spec.Volumes = []corev1.Volume{{Name: "scratch", VolumeSource: of(name)}}
+			w.Create(controllers.Pod, pod)
+		}
+		w.Settle()
+		for i := range n {
+			w.Delete(claimKey(fmt.Sprintf("c%03d", i)), "")
+		}
+		w.Advance(time.Second)
+		left := 0
+		for c := range projections.List[*corev1.PersistentVolumeClaim](w.Snapshot(), "", "persistentvolumeclaims", "default") {
+			left++
+			if c.Name[3]%2 == 1 {
+				t.Errorf("%s is left", c.Name)
+			}
+		}
+		if left != n/2 {
+			t.Errorf("%d are left, want the %d that are used", left, n/2)
+		}
 	})
 }
