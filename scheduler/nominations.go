@@ -117,6 +117,9 @@ func (c *cluster) countNominated(cl *class, n *node, sign int32) bool {
 // pods nominated to it: a node must do whether they come or not. Only the filters
 // with the indexes from up to to are asked.
 func (c *cluster) refuser(cl *class, n *node, from, to int) (filter int, refused bool) {
+	if to > cl.plugins.local {
+		c.outlookOf(cl)
+	}
 	if len(n.nominated) > 0 && c.countNominated(cl, n, 1) {
 		filter, refused = cl.refuser(n, from, to)
 		c.countNominated(cl, n, -1)
@@ -129,6 +132,7 @@ func (c *cluster) refuser(cl *class, n *node, from, to int) (filter int, refused
 
 // reasons says why the first filter that refuses a node does so; nil if none does.
 func (c *cluster) reasons(cl *class, n *node) (out []string) {
+	c.outlookOf(cl)
 	if len(n.nominated) > 0 && c.countNominated(cl, n, 1) {
 		if f, refused := cl.refuser(n, 0, len(cl.plugins.filters)); refused {
 			out = cl.plugins.filters[f].Reasons(c, cl, n)

@@ -12,6 +12,8 @@ import (
 type outlook struct {
 	epoch   uint64
 	arrived int // how many of the rules that pods bring were looked at
+	// surveyed is false when other rules than in the last survey concern the class.
+	surveyed bool
 
 	near  []*view // required affinity: each must have pods
 	first bool    // the class matches its own affinity
@@ -50,26 +52,26 @@ type spread struct {
 const unscored = -1
 
 // outlookOf brings a class' outlook up to date but for what survey does.
-// changed tells that other rules than before concern the class.
-func (c *cluster) outlookOf(cl *class) (o *outlook, changed bool) {
+func (c *cluster) outlookOf(cl *class) *outlook {
 	t := &c.topology
-	if o = cl.outlook; o == nil || o.epoch != t.epoch {
+	o := cl.outlook
+	if o == nil || o.epoch != t.epoch {
 		t.close(o)
 		o = t.open(cl)
-		cl.outlook, changed = o, true
+		cl.outlook = o
 	}
 	if cl.crowd == nil {
-		return o, changed
+		return o
 	}
 	of := t.namespaces[cl.crowd.namespace]
 	for _, s := range t.arrived[o.arrived:] {
 		if s.uses > 0 && s.rule.about(cl.crowd.namespace, of, cl.crowd.labels, false) {
 			t.concern(cl, o, s)
-			changed = true
+			o.surveyed = false
 		}
 	}
 	o.arrived = len(t.arrived)
-	return o, changed
+	return o
 }
 
 // idle is an outlook on nothing: the class doesn't care what runs elsewhere.

@@ -8,6 +8,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
+
+	"github.com/reckon-project/reckon/projections"
 )
 
 // naive is a cluster in which every question is answered by looking at everything.
@@ -99,6 +101,11 @@ func (w *naive) refuses(pod *corev1.Pod, n *corev1.Node) string {
 	if !w.isNear(pod, n, near) {
 		return "node(s) didn't match pod affinity rules"
 	}
+	return w.keptApart(pod, n, apart)
+}
+
+// keptApart says which anti-affinity keeps a pod from a node, "" if none does.
+func (w *naive) keptApart(pod *corev1.Pod, n *corev1.Node, apart []corev1.PodAffinityTerm) string {
 	for _, other := range w.pods {
 		for i := range apart {
 			if at := w.nodes[other.Spec.NodeName]; at != nil && w.matches(&apart[i], pod, other) && together(n, at, apart[i].TopologyKey) {
@@ -359,4 +366,18 @@ func (w *naive) emptiness(pod *corev1.Pod, fitting []*corev1.Node) map[string]fl
 		}
 	}
 	return out
+}
+
+// naiveOf is the twin of a snapshot without one pod.
+func naiveOf(s *projections.Snapshot, but *corev1.Pod) *naive {
+	w := &naive{nodes: map[string]*corev1.Node{}, pods: map[string]*corev1.Pod{}}
+	for n := range projections.List[*corev1.Node](s, "", "nodes", "") {
+		w.nodes[n.Name] = n
+	}
+	for pod := range projections.List[*corev1.Pod](s, "", "pods", "") {
+		if pod.Spec.NodeName != "" && pod.UID != but.UID && pod.Status.Phase != corev1.PodSucceeded {
+			w.pods[string(pod.UID)] = pod
+		}
+	}
+	return w
 }

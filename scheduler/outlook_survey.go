@@ -9,15 +9,16 @@ import (
 // survey judges all nodes that a class' other filters let pass by what runs
 // elsewhere, and scores them. It costs a few additions for each node.
 func (c *cluster) survey(cl *class, changed bool) {
-	o, other := c.outlookOf(cl)
+	o := c.outlookOf(cl)
 	if o.idle() {
 		cl.feasible, cl.total = cl.open, cl.scores
 		clear(cl.refused[cl.plugins.local:])
 		return
 	}
-	if !changed && !other {
+	if !changed && o.surveyed {
 		return
 	}
+	o.surveyed = true
 	nodes := len(cl.scores)
 	o.scores = append(o.scores[:0], cl.scores...)
 	cl.total = o.scores
