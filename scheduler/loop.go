@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
@@ -28,9 +29,10 @@ type loop struct {
 	evictions  evictions
 	extensions *extensions
 	gangs      gangs
-	attempts   uint64 // appends started
-	woken      uint64 // up to where the parked classes have looked
-	roomy      uint64 // the newest change that can have made room
+	attempts   uint64    // appends started
+	flushAt    time.Time // when parked pods are looked at in any case; zero while there are none
+	woken      uint64    // up to where the parked classes have looked
+	roomy      uint64    // the newest change that can have made room
 }
 
 func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
@@ -99,6 +101,7 @@ func (l *loop) run(ctx context.Context, changes <-chan folded) error {
 			}
 		case <-timer:
 			l.retryDue()
+			l.flush()
 		case <-busy:
 		}
 		stop()
@@ -201,6 +204,9 @@ func (l *loop) refuse(ctx context.Context, p *pending) error {
 	}
 	l.queue.park(p)
 	if kept := l.cluster.nominatedName(p.pod.UID); reasons != p.reasons || kept != p.kept {
+		if kept == p.kept && l.saidEnough(p) {
+			return nil
+		}
 		p.reasons, p.kept = reasons, kept
 		if err := l.start(ctx, p, l.refused(p, message)); err != nil {
 			return err

@@ -31,6 +31,8 @@ type pending struct {
 	due       time.Time  // while waiting
 	reasons   string     // of the last unschedulable appended
 	gang      *gang      // nil: none
+	said      int        // changes of reasons in a row
+	quiet     time.Time  // until then no more of them are said
 	kept      string     // the node that it named as nominated
 	extension *extension // what extenders just answered; nil: nothing
 
