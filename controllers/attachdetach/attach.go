@@ -28,7 +28,7 @@ func New() *controllers.Controller {
 		Reconcile(reconcile)
 }
 
-func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
+func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
 	o := s.Get(key)
 	wanted := map[string]*corev1.PersistentVolume{} // by the attachment's name
 	if o.Exists() {
@@ -46,7 +46,7 @@ func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (cont
 			elsewhere[*va.Spec.Source.PersistentVolumeName] = true
 		}
 	}
-	var intents []controllers.Intent
+	var intents, told []controllers.Intent
 	node, _ := value[*corev1.Node](o)
 	var attached []corev1.AttachedVolume
 	for _, a := range there {
@@ -66,8 +66,9 @@ func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (cont
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		v := wanted[name]
-		if elsewhere[v.Name] && exclusive(v) {
-			continue // it comes back when that attachment goes
+		if elsewhere[v.Name] && exclusive(v) { // it comes back when that attachment goes
+			told = append(told, tellWaiting(s, v, key.Name, controllers.Now(ctx))...)
+			continue
 		}
 		intents = append(intents, controllers.Create(controllers.VolumeAttachment, attachment(name, v, key.Name)))
 	}
@@ -79,7 +80,7 @@ func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (cont
 			intents = append(intents, controllers.Progressed(o, &changed))
 		}
 	}
-	return controllers.Do(intents...), nil
+	return controllers.Do(append(intents, told...)...), nil
 }
 
 // prefix begins the names of the attachments that are made here.

@@ -9,6 +9,6 @@
 //	 1. A driver whose CSIDriver says attachRequired: false has none; one without a
 //	    CSIDriver has.
 //	 2. A volume that only one node may write is not attached to a second node
-//	    while it is to a first.
+//	    while it is to a first. Its new pods are told so (FailedAttachVolume).
 //	 3. Only attachments that have the name given here are deleted.
 package attachdetach
