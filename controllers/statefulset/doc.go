@@ -17,4 +17,6 @@
 //	    by owner references, through garbage collection.
 //	 6. Nothing is polled: claims, revisions and pods that hold a name which is
 //	    wanted wake the set when they change.
+//	 7. What goes wrong is told once per reason, for as long as it lasts: the annotation
+//	    reckon.dev/told says what was.
 package statefulset
