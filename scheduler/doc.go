@@ -19,6 +19,11 @@
 //     says them in Kubernetes' words. The pod is looked at again when its class
 //     of pods fits somewhere, not before.
 //  5. Pods go in order of priority, then age.
+//  6. A pod has only pods of lower priority go, only if it fits on their node then, and
+//     none that needn't go for that. A disruption budget is overdrawn only if no
+//     candidate does without. While its victims go, it has no others go.
+//  7. A gang's pods get nodes in one atomic batch of events as soon as enough of them fit at once,
+//     and until then none does, whoever leads and whatever fails.
 //
 // Pods whose requirements are equal form a class. A class knows every node's score or
 // refusal and only looks again at the nodes that changed since, so a
@@ -31,7 +36,16 @@
 // while the scheduler writes the node's name to its claims, or gives them volumes that
 // are there, through the API. It is placed once they are bound.
 //
-// What it doesn't do yet: it doesn't look at pod affinity and topology spread
-// constraints of the pod's own, nor at how many volumes a node can have and how much room its
-// storage has, and it doesn't preempt.
+// A pod that fits nowhere may have others of lower priority go for it (preemption): the
+// least harm is looked for as Kubernetes' DefaultPreemption does, on those nodes only
+// whose refusal pods that go can mend. The node is kept for the pod (nominatedNodeName),
+// the victims are told why by an event preempted and deleted through the API, and the
+// loop waits for none of that.
+//
+// A parked pod is looked at again when something changed that can help its class: a
+// node has more room or became another, or, where rules between pods matter, a
+// pod was placed. One pod of a class goes first, and the next follows when it was placed.
+//
+// What it doesn't do yet: it doesn't look at how many volumes a node can have and how much room its
+// storage has; a gang doesn't preempt, and its claims must be bound before.
 package scheduler
