@@ -8,10 +8,12 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Random plans are the same in every run; -rapid.seed=0 draws others.
+// Random plans are the same few in every run; -rapid.seed=0 draws others, -rapid.checks more.
 func TestMain(m *testing.M) {
-	if err := flag.Set("rapid.seed", "1"); err != nil {
-		log.Fatal(err)
+	for name, value := range map[string]string{"rapid.seed": "1", "rapid.checks": "40"} {
+		if err := flag.Set(name, value); err != nil {
+			log.Fatal(err)
+		}
 	}
 	goleak.VerifyTestMain(m)
 }
