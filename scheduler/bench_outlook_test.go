@@ -2,7 +2,9 @@ package scheduler
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 )
@@ -31,6 +33,7 @@ func BenchmarkOutlook(b *testing.B) {
 				pods = nodes / 2
 			}
 			b.Run(fmt.Sprintf("%s/nodes=%d", rule.name, nodes), func(b *testing.B) {
+				var spent time.Duration
 				for b.Loop() {
 					b.StopTimer()
 					h := newHarness(b, nil)
@@ -57,14 +60,17 @@ func BenchmarkOutlook(b *testing.B) {
 						h.create("pods", parsePod(b, fmt.Sprint("p", i), words))
 					}
 					from := h.projection.Snapshot().Position()
+					before := processTime(b)
 					b.StartTimer()
 					stop := h.start("bench")
 					h.awaitBound(b, from, pods)
 					b.StopTimer()
+					spent += processTime(b) - before
 					stop()
 					b.StartTimer()
 				}
 				b.ReportMetric(float64(pods)*float64(b.N)/b.Elapsed().Seconds(), "pods/s")
+				b.ReportMetric(float64(spent.Microseconds())/float64(pods)/float64(b.N), "cpu-µs/pod")
 			})
 		}
 	}
@@ -106,6 +112,15 @@ func BenchmarkPlaceRuled(b *testing.B) {
 			})
 		}
 	}
+}
+
+// processTime is what this process used of processors.
+func processTime(b *testing.B) time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func uid(i int) types.UID { return types.UID(fmt.Sprint("uid", i)) }

@@ -32,6 +32,12 @@
 // A filter says which nodes can't run a pod, a score which of the others is
 // best; each is one file, named as Kubernetes names it.
 //
+// Rules between pods (affinity, anti-affinity, topology spread) ask how many pods of some kind
+// are in a node's zone or other domain. topology counts them as pods come and go, for the
+// rules that there are; an outlook is what these counts mean to one class, and a
+// survey judges all nodes by it with a few additions each. Pods assumed on a node count.
+// A label that no rule looks at tells no pods apart.
+//
 // A pod whose claims wait for a node (WaitForFirstConsumer) gets one and holds it,
 // while the scheduler writes the node's name to its claims, or gives them volumes that
 // are there, through the API. It is placed once they are bound.
