@@ -23,6 +23,7 @@ type class struct {
 	nodeName        string
 	priority        int32
 	neverPreempts   bool
+	last            refused // said of its pods
 	tolerations     []corev1.Toleration
 	toleratesCordon bool
 	selects         bool // nodeSelector or required affinity

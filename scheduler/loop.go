@@ -188,12 +188,7 @@ func (l *loop) held(p *pending) *node {
 
 // refuse parks a pod that fits nowhere, and says so if it is news.
 func (l *loop) refuse(ctx context.Context, p *pending) error {
-	message, reasons := refusal(l.cluster, p.class)
-	chosen, more := l.preempt(p)
-	if more != "" {
-		message += " " + more
-		reasons = reasonsIn(message)
-	}
+	message, reasons, chosen := l.whyNot(p)
 	if by := p.class.refusers(); by != p.class.refusedBy {
 		p.class.refusedBy = by
 		if of := l.queue.parked[p.class]; of != nil {

@@ -47,6 +47,31 @@ type victim struct {
 	said *bus.Pending // the event that says why; nil: it was said before
 }
 
+// refused is why a class' pods fit nowhere, as of a position of the view's changes.
+type refused struct {
+	end              uint64
+	message, reasons string
+}
+
+// whyNot says why a pod fits nowhere, and whom it can have go. Equal pods share the answer
+// while nothing changes.
+func (l *loop) whyNot(p *pending) (message, reasons string, chosen *candidate) {
+	end, own := l.cluster.end(), l.cluster.nominated[p.pod.UID] != nil
+	if last := p.class.last; !own && last.message != "" && last.end == end {
+		return last.message, last.reasons, nil
+	}
+	message, reasons = refusal(l.cluster, p.class)
+	chosen, more := l.preempt(p)
+	if more != "" {
+		message += " " + more
+		reasons = reasonsIn(message)
+	}
+	if !own && chosen == nil {
+		p.class.last = refused{end, message, reasons}
+	}
+	return message, reasons, chosen
+}
+
 // preempt looks for victims for a pod that fits nowhere, and has their node kept for it.
 // What came of it is said behind the refusal.
 func (l *loop) preempt(p *pending) (*candidate, string) {
