@@ -129,6 +129,7 @@ func TestRollout(t *testing.T) {
 		setImage(w, "log:1")
 		step("the first again")
 		w.Delete(controllers.Node.Key("", "n4"), "")
+		w.Advance(time.Minute) // its pod waits for it to come back
 		step("the fourth node goes")
 		script.Done()
 	})
