@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,15 +35,16 @@ func (volatile) Versioner() storage.Versioner                              { ret
 // desk is a log whose news can be read.
 type desk struct {
 	t     *testing.T
-	now   time.Time
+	at    atomic.Int64 // what the clock shows, in nanoseconds
 	log   bus.Log
 	fold  *projections.Projection
 	store storage.Interface
 }
 
 func newDesk(t *testing.T, o news.Options) *desk {
-	d := &desk{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	b := memory.New(func() time.Time { return d.now })
+	d := &desk{t: t}
+	d.at.Store(time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC).UnixNano())
+	b := memory.New(d.now)
 	d.log, d.fold = b.Log(), projections.New(b.Log())
 	d.run(d.fold.Run)
 	d.restart(o)
@@ -51,14 +53,19 @@ func newDesk(t *testing.T, o news.Options) *desk {
 
 // restart begins a book anew on the same log.
 func (d *desk) restart(o news.Options) {
-	b := memory.New(func() time.Time { return d.now })
+	b := memory.New(d.now)
 	o.Log, o.Volatile = d.fold, projections.New(b.Volatile(), projections.Volatile())
-	o.Now = func() time.Time { return d.now }
+	o.Now = d.now
 	book := news.New(o)
 	d.store = book.Over(volatile{}, "/events")
 	d.run(o.Volatile.Run)
 	d.run(book.Run)
 }
+
+func (d *desk) now() time.Time { return time.Unix(0, d.at.Load()).UTC() }
+
+// later lets time pass; the book may be looking at the clock.
+func (d *desk) later(by time.Duration) { d.at.Add(int64(by)) }
 
 // run runs a part until the test ends.
 func (d *desk) run(part func(context.Context) error) {
@@ -78,7 +85,7 @@ func (d *desk) append(pod string, e events.Event) {
 	d.t.Helper()
 	yes := true
 	e.Prefix, e.Key = events.PrefixDecision, events.Key{Resource: "pods", Namespace: "default", Name: pod}
-	e.ID, e.Time = bus.NewID(), d.now
+	e.ID, e.Time = bus.NewID(), d.now()
 	if e.Type == events.Created {
 		data, err := events.EncodeObject(&corev1.Pod{ObjectMeta: metav1.ObjectMeta{
 			Name: pod, Namespace: "default", UID: types.UID(pod + "-uid"),
@@ -149,9 +156,9 @@ func TestNewsGetsOld(t *testing.T) {
 	}
 	told := func(i int) string { return fmt.Sprintf("Normal Pod/a Counting ×1: %d (test)", i) }
 	d.want(d.list(fields.Everything()), told(1), told(2), told(3))
-	d.now = d.now.Add(59 * time.Minute)
+	d.later(59 * time.Minute)
 	d.append("a", events.Event{Type: events.Updated, Source: "test", Reason: "Counting", Note: "3"})
-	d.now = d.now.Add(2 * time.Minute)
+	d.later(2 * time.Minute)
 	d.want(d.list(fields.Everything()), "Normal Pod/a Counting ×2: 3 (test)")
 }
 

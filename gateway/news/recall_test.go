@@ -17,7 +17,7 @@ func TestNewsOfBeforeTheStart(t *testing.T) {
 	}
 	d.append("a", created("admin"))
 	d.append("a", note("long ago"))
-	d.now = d.now.Add(2 * time.Hour)
+	d.later(2 * time.Hour)
 	d.append("a", note("before"))
 	d.append("a", note("again"))
 

@@ -19,7 +19,7 @@ import (
 // say appends a decision about an object of any kind; nil: a patch that changes nothing.
 func (d *desk) say(k events.Key, object runtime.Object, e events.Event) {
 	d.t.Helper()
-	e.Prefix, e.Key, e.ID, e.Time = events.PrefixDecision, k, bus.NewID(), d.now
+	e.Prefix, e.Key, e.ID, e.Time = events.PrefixDecision, k, bus.NewID(), d.now()
 	e.ContentType, e.Data = events.ContentPatch, []byte(`{}`)
 	if object != nil {
 		data, err := events.EncodeObject(object)
