@@ -134,6 +134,7 @@ func TestBoundVolumes(t *testing.T) {
 		s.PatchStatus(bound, `{"status":{"phase":"Bound"}}`)
 		s.step("two volumes, one is bound")
 		s.Delete(controllers.PersistentVolume.Key("", "free"), "")
+		s.Settle()
 		s.Delete(bound, "")
 		s.step("both are deleted")
 		s.PatchStatus(bound, `{"status":{"phase":"Released"}}`)
