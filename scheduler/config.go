@@ -110,6 +110,7 @@ func parseProfile(at string, p *configv1.KubeSchedulerProfile) (out profile, err
 	if p.Plugins == nil {
 		p.Plugins = &configv1.Plugins{}
 	}
+	all.preemption.off = preemptionOff(p.Plugins)
 	if err := checkOthers(at, p.Plugins); err != nil {
 		return out, err
 	}
@@ -139,6 +140,9 @@ func parseProfile(at string, p *configv1.KubeSchedulerProfile) (out profile, err
 			}
 		}
 		for i, e := range of.set.Enabled {
+			if of.filters && of.scores && e.Name == defaultPreemption {
+				continue
+			}
 			field := fmt.Sprintf(at+".plugins.%s.enabled[%d]", of.point, i)
 			_, isFilter := filters[e.Name]
 			_, isScore := scores[e.Name]
@@ -186,7 +190,7 @@ func checkOthers(field string, p *configv1.Plugins) error {
 		point string
 		set   configv1.PluginSet
 	}{
-		{"preEnqueue", p.PreEnqueue}, {"queueSort", p.QueueSort}, {"preFilter", p.PreFilter}, {"postFilter", p.PostFilter},
+		{"preEnqueue", p.PreEnqueue}, {"queueSort", p.QueueSort}, {"preFilter", p.PreFilter}, {"postFilter", withoutPreemption(p.PostFilter)},
 		{"preScore", p.PreScore}, {"reserve", p.Reserve}, {"permit", p.Permit}, {"preBind", p.PreBind}, {"bind", p.Bind}, {"postBind", p.PostBind},
 		{"placementGenerate", p.PlacementGenerate}, {"placementScore", p.PlacementScore}, {"podGroupPostFilter", p.PodGroupPostFilter},
 	} {

@@ -18,11 +18,12 @@ type settings struct {
 	ignoredGroups map[string]bool // likewise: all of a domain
 	added         *addedAffinity  // nil: none
 	outlookSettings
+	preemption preemptionArgs
 }
 
 // usualSettings are those without any arguments.
 func usualSettings() settings {
-	return settings{ignored: map[string]bool{}, ignoredGroups: map[string]bool{}, fit: leastAllocated, balanced: leastAllocated.resources, outlookSettings: usualOutlook()}
+	return settings{ignored: map[string]bool{}, ignoredGroups: map[string]bool{}, fit: leastAllocated, balanced: leastAllocated.resources, outlookSettings: usualOutlook(), preemption: usualPreemption}
 }
 
 // parseArgs reads the arguments of a profile's plugins.
@@ -42,6 +43,8 @@ func parseArgs(at string, configs []configv1.PluginConfig) (settings, error) {
 			err = s.setBetween(field+".args", args)
 		case *configv1.PodTopologySpreadArgs:
 			err = s.setSpreads(field+".args", args)
+		case *configv1.DefaultPreemptionArgs:
+			err = s.setPreemption(field+".args", args)
 		default:
 			err = s.setOther(field, c)
 		}

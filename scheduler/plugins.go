@@ -31,7 +31,7 @@ type weighted struct {
 // known are the plugins there are, with Kubernetes' default weights.
 func known(s settings) (p plugins) {
 	p.settings = s
-	p.preemption = usualPreemption
+	p.preemption = s.preemption
 	p.filters = []filter{
 		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
 		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{}, VolumeZone{},
