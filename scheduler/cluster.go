@@ -132,6 +132,7 @@ func (c *cluster) setNode(name string, object *corev1.Node) {
 			c.ready--
 			c.topology.setNode(n)
 			c.touch(n)
+			c.helped = c.end() // its pods keep nobody away any more
 			c.dropEmpty(n)
 		}
 		return
