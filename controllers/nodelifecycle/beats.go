@@ -31,8 +31,8 @@ func NewBeats(b bus.Bus, clock func() time.Time) *Beats {
 func (b *Beats) listen(ctx context.Context, add func(events.Key)) error {
 	b.mu.Lock()
 	b.since = b.clock()
-	clear(b.last)
 	b.mu.Unlock()
+	defer b.forget()
 	err := b.bus.Subscribe(ctx, "beat.*", func(m bus.Message) {
 		node, err := events.DecodeToken(strings.TrimPrefix(m.Subject, "beat."))
 		if err != nil {
@@ -54,6 +54,16 @@ func (b *Beats) listen(ctx context.Context, add func(events.Key)) error {
 	return ctx.Err()
 }
 
+// forget leaves nothing to the next leadership: what was heard in an earlier one
+// says nothing about how long a node has been silent.
+func (b *Beats) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.since = time.Time{}
+	clear(b.last)
+	clear(b.lost)
+}
+
 // Last is when a node was last heard, or when listening began if it wasn't yet.
 func (b *Beats) Last(node string) (at time.Time, heard bool) {
 	b.mu.Lock()
@@ -61,7 +71,7 @@ func (b *Beats) Last(node string) (at time.Time, heard bool) {
 	if at, heard = b.last[node]; heard {
 		return at, true
 	}
-	if b.since.IsZero() {
+	if b.since.IsZero() { // it is about to begin
 		return b.clock(), false
 	}
 	return b.since, false
