@@ -117,6 +117,7 @@ func TestFolderOnANode(t *testing.T) {
 		w.Patch(zero, `{"metadata":{"finalizers":[]}}`)
 		w.PatchStatus(zero, `{"status":{"phase":"Succeeded"}}`)
 		w.Delete(zero, "")
+		w.Advance(time.Second) // protection looks through a namespace now and then
 		script.Step("the pod goes: the volume waits for its node")
 		report(t, w, v, "n2", `{"status":{"reason":"FolderRemoved"}}`)
 		script.Step("another node says that the folder is gone")
