@@ -13,15 +13,21 @@ import (
 	"github.com/reckon-project/reckon/projections"
 )
 
-// told is what the controller said of pods.
+// told is what the controller said of pods. What was said of a version that wasn't
+// the newest any more is void, and nobody is told of it.
 func told(t *testing.T, w *controllertest.World) (all []string) {
 	t.Helper()
-	for e, err := range w.Bus.Log().Read(t.Context(), 1) {
+	for changes, err := range w.Projection.Changes(t.Context(), 0) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if e.Key.Resource == "pods" && (e.Reason == "MultiplePodDisruptionBudgets" || e.Reason == "NotDeleted") {
-			all = append(all, e.Reason+": "+e.Note)
+		for _, c := range changes {
+			if e := c.Event; c.Void == nil && e.Key.Resource == "pods" && (e.Reason == "MultiplePodDisruptionBudgets" || e.Reason == "NotDeleted") {
+				all = append(all, e.Reason+": "+e.Note)
+			}
+		}
+		if changes[len(changes)-1].Event.Sequence >= w.Snapshot().Position() {
+			break
 		}
 	}
 	return all
