@@ -1,11 +1,9 @@
 package scheduler
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -188,30 +186,10 @@ func (e *evictions) send(ctx context.Context, v victim, cause uint64, trace stri
 		return err
 	}
 	path := "/api/v1/namespaces/" + v.pod.Namespace + "/pods/" + v.pod.Name
-	r, err := http.NewRequestWithContext(ctx, http.MethodDelete, "http://api"+path, bytes.NewReader(body))
-	if err != nil {
-		return err
+	gone, err := ask(ctx, e.api, http.MethodDelete, path, "application/json", body, cause, trace)
+	if gone {
+		return nil
 	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", "reckon-scheduler")
-	r.Header.Set("Reckon-Cause", strconv.FormatUint(cause, 10))
-	if trace != "" {
-		r.Header.Set("Traceparent", trace)
-	}
-	answer, err := e.api.RoundTrip(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	switch {
-	case answer.StatusCode == http.StatusNotFound:
-		return nil // gone
-	case answer.StatusCode >= 300:
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 4096)) // what it says is for the log only
-		return fmt.Errorf("%w: delete %s: %s: %s", events.ErrConflict, path, answer.Status, text)
-	}
-	_, err = io.Copy(io.Discard, answer.Body)
 	return err
 }
 

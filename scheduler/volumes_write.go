@@ -1,13 +1,10 @@
 package scheduler
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
-	"strconv"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -77,26 +74,6 @@ func (w *volumeWrites) send(ctx context.Context, write volumeWrite, cause uint64
 	if err != nil {
 		return err
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPatch, "http://api"+write.path, bytes.NewReader(body))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", events.ContentPatch)
-	r.Header.Set("Accept", "application/json")
-	r.Header.Set("User-Agent", "reckon-scheduler")
-	r.Header.Set("Reckon-Cause", strconv.FormatUint(cause, 10))
-	if trace != "" {
-		r.Header.Set("Traceparent", trace)
-	}
-	answer, err := w.api.RoundTrip(r)
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode >= 300 {
-		text, _ := io.ReadAll(io.LimitReader(answer.Body, 4096)) // what it says is for the log only
-		return fmt.Errorf("%w: patch %s: %s: %s", events.ErrConflict, write.path, answer.Status, text)
-	}
-	_, err = io.Copy(io.Discard, answer.Body)
+	_, err = ask(ctx, w.api, http.MethodPatch, write.path, events.ContentPatch, body, cause, trace)
 	return err
 }
