@@ -39,7 +39,7 @@ func (l Layout) shimSockets() ([]string, error) {
 }
 
 // killAll ends what is left of this folder's shims and containers when the
-// daemon couldn't be asked to.
+// daemon couldn't be asked to, and what the daemon was just starting when it ended.
 func (l Layout) killAll(ctx context.Context) error {
 	ticker := time.NewTicker(busyRetry)
 	defer ticker.Stop()
@@ -61,13 +61,16 @@ func (l Layout) killAll(ctx context.Context) error {
 	}
 }
 
-// leftovers are the processes in this folder's cgroups, and its shims.
+// leftovers are the processes in this folder's cgroups, its shims, and those
+// that still have the daemon's command line: a daemon, or a child of it that has
+// not become another program yet.
 func (l Layout) leftovers() ([]int, error) {
 	dirs, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil, err
 	}
 	inCgroup, ofShim := []byte(":"+l.CgroupPrefix()+"/"), []byte("\x00-address\x00"+l.Address()+"\x00")
+	ofDaemon := []byte("\x00--config\x00" + l.config() + "\x00")
 	var out []int
 	for _, dir := range dirs {
 		cgroup, err1 := os.ReadFile(filepath.Join(dir, "cgroup"))
@@ -75,7 +78,7 @@ func (l Layout) leftovers() ([]int, error) {
 		if err1 != nil || err2 != nil || l.isZombie(dir) {
 			continue // it is gone
 		}
-		if !bytes.Contains(cgroup, inCgroup) && !bytes.Contains(append(cmdline, 0), ofShim) {
+		if !bytes.Contains(cgroup, inCgroup) && !bytes.Contains(append(cmdline, 0), ofShim) && !bytes.Contains(cmdline, ofDaemon) {
 			continue
 		}
 		pid, err := strconv.Atoi(filepath.Base(dir))

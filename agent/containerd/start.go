@@ -1,6 +1,7 @@
 package containerd
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -155,11 +156,21 @@ func (l Layout) pid() (int, bool) {
 	if err != nil {
 		return 0, false
 	}
-	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-	if err != nil || !strings.Contains(string(cmdline), l.config()) {
-		return 0, false
+	return pid, l.isDaemon(fmt.Sprintf("/proc/%d", pid))
+}
+
+// isDaemon reports whether the process in this folder of /proc is this folder's
+// containerd. One that is just being started has a program, but no command line yet.
+func (l Layout) isDaemon(dir string) bool {
+	cmdline, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+	if err != nil {
+		return false
 	}
-	return pid, true
+	if len(cmdline) > 0 {
+		return bytes.Contains(cmdline, []byte("\x00"+l.config()+"\x00"))
+	}
+	program, err := os.Readlink(filepath.Join(dir, "exe"))
+	return err == nil && filepath.Base(program) == "containerd"
 }
 
 // lastWords gives the daemon's last complaint, or else the end of its log: its

@@ -14,6 +14,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/httpstream/spdy" //nolint:staticcheck // what client-go takes
+	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/tools/remotecommand"
 	clientspdy "k8s.io/client-go/transport/spdy"
@@ -99,6 +100,8 @@ func TestPortForward(t *testing.T) {
 	n := newNode(t)
 	p := newPod("server", "/bin/httpd", "-f", "-p", "8080", "-h", "/etc")
 	p.Spec.Containers[0].Ports = []v1.ContainerPort{{ContainerPort: 8080}}
+	p.Spec.Containers[0].ReadinessProbe = &v1.Probe{PeriodSeconds: 1, TimeoutSeconds: 5, FailureThreshold: 3,
+		ProbeHandler: v1.ProbeHandler{TCPSocket: &v1.TCPSocketAction{Port: intstr.FromInt32(8080)}}}
 	n.run(p)
 	n.await(p, "ready", isReady)
 	s := n.spdyTo()
