@@ -69,3 +69,9 @@ func (c *Client) Stats(ctx context.Context) ([]*runtimeapi.ContainerStats, error
 	}
 	return r.Stats, nil
 }
+
+// UpdateResources implements runtime.Runtime.
+func (c *Client) UpdateResources(ctx context.Context, id string, r *runtimeapi.LinuxContainerResources) error {
+	_, err := c.runtime.UpdateContainerResources(ctx, &runtimeapi.UpdateContainerResourcesRequest{ContainerId: id, Linux: r})
+	return classify(err, "update the resources of container %s", id)
+}

@@ -70,7 +70,7 @@ func (r *Runtime) StartContainer(_ context.Context, id string) error {
 func (r *Runtime) change(c *container, f func(*cri.ContainerStatus)) {
 	old := c.status
 	next := &cri.ContainerStatus{Id: old.Id, Metadata: old.Metadata, State: old.State, CreatedAt: old.CreatedAt, StartedAt: old.StartedAt,
-		FinishedAt: old.FinishedAt, ExitCode: old.ExitCode, Image: old.Image, ImageRef: old.ImageRef, Annotations: old.Annotations, Reason: old.Reason}
+		FinishedAt: old.FinishedAt, ExitCode: old.ExitCode, Image: old.Image, ImageRef: old.ImageRef, Annotations: old.Annotations, Reason: old.Reason, Resources: old.Resources}
 	f(next)
 	c.status = next
 }

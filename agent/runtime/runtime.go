@@ -25,6 +25,8 @@ type Runtime interface {
 	StopContainer(ctx context.Context, id string, grace time.Duration) error
 	RemoveContainer(ctx context.Context, id string) error
 	ContainerStatus(ctx context.Context, id string) (*cri.ContainerStatus, error)
+	// UpdateResources changes what a container that runs may use; fields that are 0 stay as they are.
+	UpdateResources(ctx context.Context, id string, r *cri.LinuxContainerResources) error
 	// ReopenLog makes the container write to its log path anew (after a rotation).
 	ReopenLog(ctx context.Context, id string) error
 	// ExecSync runs a command in a container. A timeout is an error of context.DeadlineExceeded's class.
