@@ -102,6 +102,9 @@ func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 	if err != nil {
 		return &waitError{reason: reasonConfigError, message: message(err), event: "Failed", retry: retryAfter}
 	}
+	if err := w.host.equip(ctx, w.pod, c.spec, config); err != nil {
+		return &waitError{reason: reasonConfigError, message: message(err), event: "Failed", retry: retryAfter}
+	}
 	id, err := w.host.Runtime.CreateContainer(ctx, w.sandbox.Id, config, w.config)
 	if err != nil {
 		w.markDirty()

@@ -28,6 +28,8 @@ type Host struct {
 	HostIPs      []string
 	Allocatable  v1.ResourceList
 	Room         *Room // nil: without bounds
+	// NodeSide admits pods and gives containers what is the node's; nil: nothing.
+	NodeSide NodeSide
 	// SetShares gives a pod's cgroup its share of CPU; nil: there are none.
 	SetShares func(path string, shares int64) error
 	// RemoveCgroup removes a pod's cgroup once it is empty; nil: there are none.

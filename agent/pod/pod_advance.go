@@ -33,6 +33,9 @@ func (w *Worker) advance(ctx, pctx context.Context) (time.Duration, error) {
 		}
 		return 0, w.end(ctx)
 	}
+	if !w.admitNode(ctx) {
+		return 0, w.end(ctx)
+	}
 	if w.started.IsZero() {
 		w.started = w.host.Clock.Now()
 		w.settleReport()

@@ -15,7 +15,7 @@ import (
 
 // grace is how long a container may take to stop.
 func (w *Worker) grace() time.Duration {
-	return seconds64(graceOf(w.pod))
+	return w.graceNow()
 }
 
 func seconds64(n int64) time.Duration { return time.Duration(n) * time.Second }
@@ -67,6 +67,9 @@ func (w *Worker) end(ctx context.Context) error {
 	if err := w.host.Volumes.Unmount(ctx, w.uid); err != nil {
 		return err
 	}
+	if err := w.host.release(ctx, w.uid); err != nil {
+		return err
+	}
 	w.ended = true
 	w.host.Room.Leave(w.uid)
 	w.settleFinal()
@@ -98,7 +101,7 @@ func (w *Worker) stopContainers(ctx context.Context) error {
 			if !c.running() || (c.kind == sidecar) != sidecars {
 				continue
 			}
-			grace := max(seconds64(graceOf(w.pod))-w.host.Clock.Since(begin), 0)
+			grace := max(w.graceNow()-w.host.Clock.Since(begin), 0)
 			w.note("Killing", "Stopping container "+c.spec.Name)
 			all.Go(func() {
 				if err := w.kill(ctx, c, grace); err != nil {

@@ -26,7 +26,7 @@ func (w *Worker) status() *v1.PodStatus {
 			v.final = "" // guarantee 3
 		}
 	}
-	return makeStatus(v)
+	return w.disrupted(makeStatus(v))
 }
 
 // report hands the present status to the publisher, with all that

@@ -41,6 +41,7 @@ type Worker struct {
 	owned     map[string]bool    // ids of its containers and sandboxes
 	exits     map[string]int     // ids that ended, by how often they were looked at since
 	interrupt context.CancelFunc // of the step under way
+	eviction  *eviction          // what the node decided
 	view      View               // what others may read
 
 	// Only Run's goroutine uses what follows.
@@ -56,9 +57,13 @@ type Worker struct {
 	started    time.Time
 	refused    time.Time // since when there was no room
 	final      v1.PodPhase
+	admitted   bool      // by the node
+	evicting   *eviction // under way, or done
 	reason     string
 	message    string
 	ended      bool
+	stopping   bool      // for good: only readiness counts any more
+	resetting  bool      // all containers are being removed to be started anew
 	frozen     bool      // it was over before this agent started: nothing more to tell
 	seen       time.Time // when the runtime was last looked at
 	reasons    []events.Step
@@ -92,6 +97,7 @@ func New(host *Host, pod *v1.Pod, origin feed.Origin) *Worker {
 	}
 	w.adoptSpec(pod)
 	w.previous = pod.Status.DeepCopy()
+	w.resetting = resetting(&pod.Status)
 	w.frozen = pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
 	return w
 }
@@ -215,7 +221,7 @@ func (w *Worker) step(ctx, pctx context.Context) (next time.Duration, done bool)
 		case removed:
 			err = w.remove(ctx)
 			done = err == nil
-		case w.pod.DeletionTimestamp != nil || w.ended:
+		case w.pod.DeletionTimestamp != nil || w.ended || w.evicted():
 			err = w.end(sctx)
 		default:
 			var wait time.Duration
@@ -253,23 +259,32 @@ func (w *Worker) adoptSpec(pod *v1.Pod) {
 		known[c.spec.Name] = c
 	}
 	w.containers = w.containers[:0:0]
-	add := func(specs []v1.Container, statuses []v1.ContainerStatus, init bool) {
-		for i := range specs {
-			c := known[specs[i].Name]
-			if c == nil {
-				c = &container{}
-				for _, s := range statuses {
-					if s.Name == specs[i].Name && s.ContainerID != "" {
-						c.inherit = s.RestartCount + 1 // used only if the runtime forgot the container
-					}
+	add := func(spec *v1.Container, kind kind, statuses []v1.ContainerStatus) *container {
+		c := known[spec.Name]
+		if c == nil {
+			c = &container{reset: resetting(&pod.Status)}
+			for _, s := range statuses {
+				if s.Name == spec.Name && s.ContainerID != "" {
+					c.inherit = s.RestartCount + 1 // used only if the runtime forgot the container
 				}
 			}
-			c.spec, c.kind = &specs[i], kindOf(&specs[i], init)
-			w.containers = append(w.containers, c)
 		}
+		c.spec, c.kind = spec, kind
+		w.containers = append(w.containers, c)
+		return c
 	}
-	add(pod.Spec.InitContainers, pod.Status.InitContainerStatuses, true)
-	add(pod.Spec.Containers, pod.Status.ContainerStatuses, false)
+	for i := range pod.Spec.InitContainers {
+		spec := &pod.Spec.InitContainers[i]
+		add(spec, kindOf(spec, true), pod.Status.InitContainerStatuses)
+	}
+	for i := range pod.Spec.Containers {
+		add(&pod.Spec.Containers[i], regular, pod.Status.ContainerStatuses)
+	}
+	for i := range pod.Spec.EphemeralContainers {
+		e := &pod.Spec.EphemeralContainers[i]
+		spec := v1.Container(e.EphemeralContainerCommon)
+		add(&spec, ephemeral, pod.Status.EphemeralContainerStatuses).target = e.TargetContainerName
+	}
 }
 
 // note remembers what to say with the next report.
