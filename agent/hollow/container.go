@@ -40,7 +40,7 @@ func (r *Runtime) StartContainer(_ context.Context, id string) error {
 	r.change(c, func(s *cri.ContainerStatus) {
 		s.State, s.StartedAt = cri.ContainerState_CONTAINER_RUNNING, r.clock.Now().UnixNano()
 	})
-	text := c.sandbox.item.Annotations[annotationExitAfter]
+	text := c.annotation(annotationExitAfter)
 	if text == "" {
 		return nil
 	}
@@ -49,7 +49,7 @@ func (r *Runtime) StartContainer(_ context.Context, id string) error {
 		return fmt.Errorf("%w: annotation %s: %v", events.ErrInvalid, annotationExitAfter, err)
 	}
 	code := 0
-	if text := c.sandbox.item.Annotations[annotationExitCode]; text != "" {
+	if text := c.annotation(annotationExitCode); text != "" {
 		if code, err = strconv.Atoi(text); err != nil {
 			return fmt.Errorf("%w: annotation %s: %v", events.ErrInvalid, annotationExitCode, err)
 		}
@@ -64,6 +64,15 @@ func (r *Runtime) StartContainer(_ context.Context, id string) error {
 		}
 	})
 	return nil
+}
+
+// annotation is what the pod says of this container, or else of all.
+func (c *container) annotation(key string) string {
+	all := c.sandbox.item.Annotations
+	if text, ok := all[key+"."+c.status.Metadata.Name]; ok {
+		return text
+	}
+	return all[key]
 }
 
 // change replaces a container's status: readers keep the one they have.

@@ -20,6 +20,7 @@ const annotationImage = "reckon.dev/image" // as the spec named it, to see when 
 type containerInput struct {
 	pod     *v1.Pod // with its addresses in its status
 	spec    *v1.Container
+	target  string // the id of the container whose processes this one shares; "" is none
 	image   *cri.Image
 	attempt uint32
 	volumes map[string]volume.Mounted
@@ -36,6 +37,9 @@ func (h *Host) containerConfig(in containerInput) (*cri.ContainerConfig, error) 
 	security, err := securityContext(pod, c, in.image)
 	if err != nil {
 		return nil, err
+	}
+	if in.target != "" && security.NamespaceOptions.Pid == cri.NamespaceMode_CONTAINER {
+		security.NamespaceOptions.Pid, security.NamespaceOptions.TargetId = cri.NamespaceMode_TARGET, in.target
 	}
 	config := &cri.ContainerConfig{
 		Metadata:   &cri.ContainerMetadata{Name: c.Name, Attempt: in.attempt},
@@ -55,6 +59,9 @@ func (h *Host) containerConfig(in containerInput) (*cri.ContainerConfig, error) 
 	}
 	if in.image != nil && in.image.Id != "" {
 		config.Image.Image = in.image.Id
+	}
+	if l := c.Lifecycle; l != nil && l.StopSignal != nil {
+		config.StopSignal = cri.Signal(cri.Signal_value[string(*l.StopSignal)])
 	}
 	for _, s := range c.Command {
 		config.Command = append(config.Command, Expand(s, environment.lookup))

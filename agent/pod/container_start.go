@@ -10,15 +10,28 @@ import (
 	"github.com/reckon-project/reckon/events"
 )
 
-// startContainers starts what shall run and doesn't, in the order of the spec:
-// an init container must have ended (a sidecar: be started) before what comes
-// after it.
+// startContainers starts what shall run and doesn't: ephemeral containers at any time, the
+// others in the order of the spec: an init container must have ended (a
+// sidecar: be started) before what comes after it.
 func (w *Worker) startContainers(ctx, pctx context.Context) (time.Duration, error) {
-	var next time.Duration
+	next, err := w.restartAll(ctx)
+	if err != nil || next > 0 {
+		return next, err
+	}
+	for _, c := range w.containers {
+		if c.kind != ephemeral {
+			continue
+		}
+		wait, err := w.keep(ctx, pctx, c)
+		if err != nil {
+			return next, err
+		}
+		next = earliest(next, wait)
+	}
 	initialized := initializedNow(w.containers, "")
 	for _, c := range w.containers {
-		if c.kind == initial && initialized {
-			continue // done in an earlier sandbox or start
+		if c.kind == ephemeral || c.kind == initial && initialized {
+			continue // done before
 		}
 		wait, err := w.keep(ctx, pctx, c)
 		if err != nil {
@@ -26,7 +39,7 @@ func (w *Worker) startContainers(ctx, pctx context.Context) (time.Duration, erro
 		}
 		next = earliest(next, wait)
 		switch {
-		case c.kind == initial && !c.succeeded(), c.kind == sidecar && (!c.running() || !c.started):
+		case c.kind == initial && !c.done(), c.kind == sidecar && !initialized && (!c.running() || !c.started):
 			return next, nil
 		}
 	}
@@ -35,28 +48,31 @@ func (w *Worker) startContainers(ctx, pctx context.Context) (time.Duration, erro
 
 // keep sees to it that one container runs, if it shall, and that its probes do.
 func (w *Worker) keep(ctx, pctx context.Context, c *container) (time.Duration, error) {
-	switch {
-	case c.running():
+	if c.running() {
 		c.waiting = nil
-		if old := c.current.Annotations[annotationImage]; old != "" && old != c.spec.Image {
-			w.note("Killing", fmt.Sprintf("Container %s definition changed, will be restarted", c.spec.Name))
-			return retryAfter, w.kill(ctx, c, w.grace())
+		d := c.doom
+		if old := c.current.Annotations[annotationImage]; d == nil && old != "" && old != c.spec.Image && c.kind != initial {
+			d = &doom{message: fmt.Sprintf("Container %s definition changed, will be restarted", c.spec.Name), again: true}
 		}
-		w.watchContainer(pctx, c)
-		return 0, nil
-	case c.exited():
+		if d == nil {
+			w.watchContainer(pctx, c)
+			return 0, nil
+		}
 		w.unwatch(c)
-		if c.kind == initial && c.succeeded() || !c.restarts(&w.pod.Spec) {
+		if err := w.kill(ctx, c, *d); err != nil {
+			return 0, err
+		}
+		if c.running() {
+			return retryAfter, nil // it is about to end
+		}
+	}
+	if c.exited() {
+		w.unwatch(c)
+		if c.done() || !c.restarts(&w.pod.Spec) {
 			c.waiting = nil
 			return 0, nil
 		}
-		started, finished := nanos(c.current.StartedAt), nanos(c.current.FinishedAt)
-		if wait := c.backoff.wait(started, finished, w.host.Clock.Now()); wait > 0 {
-			if c.waiting == nil || c.waiting.reason != reasonCrashLoop {
-				message := fmt.Sprintf("back-off %s restarting failed container=%s pod=%s_%s(%s)", c.backoff.delay, c.spec.Name, w.pod.Name, w.pod.Namespace, w.pod.UID)
-				c.waiting = &waitError{reason: reasonCrashLoop, message: message}
-				w.note("BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)", c.spec.Name, w.pod.Name, w.pod.Namespace, w.pod.UID))
-			}
+		if wait := w.backOff(c); wait > 0 {
 			return wait, nil
 		}
 	}
@@ -83,6 +99,17 @@ func (w *Worker) keep(ctx, pctx context.Context, c *container) (time.Duration, e
 	return why.retry, nil
 }
 
+// backOff says how long an exited container that is to start again has to wait.
+func (w *Worker) backOff(c *container) time.Duration {
+	wait := c.backoff.wait(nanos(c.current.StartedAt), nanos(c.current.FinishedAt), w.host.Clock.Now())
+	if wait > 0 && (c.waiting == nil || c.waiting.reason != reasonCrashLoop) {
+		message := fmt.Sprintf("back-off %s restarting failed container=%s pod=%s_%s(%s)", c.backoff.delay, c.spec.Name, w.pod.Name, w.pod.Namespace, w.pod.UID)
+		c.waiting = &waitError{reason: reasonCrashLoop, message: message}
+		w.note("BackOff", fmt.Sprintf("Back-off restarting failed container %s in pod %s_%s(%s)", c.spec.Name, w.pod.Name, w.pod.Namespace, w.pod.UID))
+	}
+	return wait
+}
+
 // start makes and starts the container's next attempt.
 func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 	image, wait := w.ensureImage(ctx, w.pod, c.spec, w.config)
@@ -90,7 +117,11 @@ func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 		return wait
 	}
 	pod := w.withAddresses()
-	in := containerInput{pod: pod, spec: c.spec, image: image, attempt: c.nextAttempt(), volumes: w.volumes}
+	target, wait := w.targetOf(c)
+	if wait != nil {
+		return wait
+	}
+	in := containerInput{pod: pod, spec: c.spec, target: target, image: image, attempt: c.nextAttempt(), volumes: w.volumes}
 	if w.host.Dir != "" {
 		path, err := w.host.writeHosts(w.pod, w.sandboxIPs())
 		if err != nil {
@@ -129,6 +160,7 @@ func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 		return &waitError{reason: reasonRunError, message: message(err), event: "Failed", retry: retryAfter}
 	}
 	c.current, c.last, c.waiting, c.failure = status, old, nil, ""
+	c.stale, c.again, c.reset, c.doom = false, false, false, nil
 	w.note("Started", "Container started: "+c.spec.Name)
 	return w.afterStart(ctx, pctx, c)
 }
@@ -137,17 +169,31 @@ func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 func (w *Worker) afterStart(ctx, pctx context.Context, c *container) *waitError {
 	c.started, c.ready = c.spec.StartupProbe == nil, c.spec.StartupProbe == nil && c.spec.ReadinessProbe == nil
 	if l := c.spec.Lifecycle; l != nil && l.PostStart != nil {
-		if err := w.hook(ctx, c, l.PostStart); err != nil && ctx.Err() == nil {
-			c.failure = "PostStartHook failed: " + err.Error()
-			w.note("FailedPostStartHook", c.failure)
-			if err := w.kill(ctx, c, w.grace()); err != nil {
+		if err := w.host.hook(ctx, c.current.Id, w.target(c), l.PostStart); err != nil && ctx.Err() == nil {
+			w.host.Log.Info("a postStart hook failed", "container", c.spec.Name, "err", err)
+			w.note("FailedPostStartHook", "PostStartHook failed")
+			if err := w.kill(ctx, c, doom{message: "FailedPostStartHook"}); err != nil {
 				return &waitError{reason: reasonPostStart, message: message(err), retry: retryAfter}
 			}
+			c.failure = "PostStartHook failed"
 			return nil
 		}
 	}
 	w.watchContainer(pctx, c)
 	return nil
+}
+
+// targetOf gives the id of the container whose processes an ephemeral one shares.
+func (w *Worker) targetOf(c *container) (string, *waitError) {
+	if c.target == "" {
+		return "", nil
+	}
+	for _, other := range w.containers {
+		if other.spec.Name == c.target && other.running() {
+			return other.current.Id, nil
+		}
+	}
+	return "", &waitError{reason: reasonRunError, message: fmt.Sprintf("unable to find target container %s", c.target), event: "Failed", retry: retryAfter}
 }
 
 func (w *Worker) sandboxIPs() []string {

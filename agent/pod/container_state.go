@@ -25,17 +25,32 @@ type container struct {
 	started bool   // the startup probe succeeded, or there is none
 	ready   bool   // the readiness probe succeeded, or there is none
 	watch   context.CancelFunc
-	watched string // the id of the container that the probes watch
-	inherit int32  // restarts that an earlier life of the agent counted
-	lost    bool   // it ran once, the runtime forgot it, and it isn't to run again
+	watched string                       // the id of the container that the probes watch
+	inherit int32                        // restarts that an earlier life of the agent counted
+	lost    bool                         // it ran once, the runtime forgot it, and it isn't to run again
+	again   bool                         // the agent stopped it in order to start it again
+	doom    *doom                        // why it has to be stopped
+	hooked  string                       // the id of the attempt whose preStop hook ran
+	stale   bool                         // current belongs to a sandbox that was replaced
+	reset   bool                         // removed because all containers restart
+	ended   *v1.ContainerStateTerminated // how the attempt ended that was removed then
+	target  string                       // of an ephemeral container: whose processes it sees
+}
+
+// doom is why a running container has to be stopped.
+type doom struct {
+	message string
+	grace   *int64 // nil: the pod's
+	again   bool   // it starts again whatever its policy says of its exit code
 }
 
 type kind int
 
 const (
-	regular kind = iota
-	initial      // runs to its end before the next begins
-	sidecar      // an init container that goes on
+	regular   kind = iota
+	initial        // runs to its end before the next begins
+	sidecar        // an init container that goes on
+	ephemeral      // added to look at the others; runs once
 )
 
 func kindOf(c *v1.Container, init bool) kind {
@@ -58,6 +73,9 @@ func (c *container) exited() bool {
 
 func (c *container) succeeded() bool { return c.exited() && c.current.ExitCode == 0 }
 
+// done reports whether an init container needs no further run in this sandbox.
+func (c *container) done() bool { return c.kind == initial && c.succeeded() && !c.stale }
+
 // nextAttempt is the number of the next start. Numbers go on from what was
 // reported when the runtime has forgotten the container.
 func (c *container) nextAttempt() uint32 {
@@ -65,30 +83,6 @@ func (c *container) nextAttempt() uint32 {
 		return c.current.Metadata.Attempt + 1
 	}
 	return uint32(c.inherit)
-}
-
-// restarts reports whether an exited container is to be started again.
-func (c *container) restarts(pod *v1.PodSpec) bool {
-	policy := pod.RestartPolicy
-	if c.kind == sidecar {
-		return true
-	}
-	if c.spec.RestartPolicy != nil {
-		policy = v1.RestartPolicy(*c.spec.RestartPolicy)
-	}
-	switch policy {
-	case v1.RestartPolicyNever:
-		return false
-	case v1.RestartPolicyOnFailure:
-		return !c.succeeded()
-	}
-	return c.kind == regular || !c.succeeded()
-}
-
-// restartsLost reports whether a container of which the runtime knows nothing any
-// more, so that nobody knows how it ended, is to be started again.
-func (c *container) restartsLost(pod *v1.PodSpec) bool {
-	return c.kind != regular || pod.RestartPolicy != v1.RestartPolicyNever
 }
 
 func nanos(n int64) time.Time {

@@ -117,6 +117,7 @@ func (w *Worker) probed(ctx context.Context, r probeResult) {
 			continue
 		}
 		switch {
+		case w.stopping && r.kind != readiness:
 		case r.failure != "":
 			w.note("Unhealthy", fmt.Sprintf("%s probe failed: %s", r.kind, r.failure))
 		case r.kind == readiness:
@@ -126,7 +127,7 @@ func (w *Worker) probed(ctx context.Context, r probeResult) {
 		case r.result.OK && r.kind == startup:
 			w.startupDone(ctx, c)
 		case !r.result.OK:
-			w.unhealthy(ctx, c, r.kind, r.result.Output)
+			w.unhealthy(c, r.kind)
 		}
 	}
 }
@@ -139,22 +140,20 @@ func (w *Worker) startupDone(ctx context.Context, c *container) {
 	w.probeLife(pctx, c)
 }
 
-// unhealthy kills a container that its probe gave up; it is then restarted as
-// if it had exited.
-func (w *Worker) unhealthy(ctx context.Context, c *container, kind probeKind, output string) {
-	spec := c.spec.LivenessProbe
-	word := "liveness"
+// unhealthy dooms a container that its probe gave up; the next step stops it, and
+// it is then restarted as if it had exited.
+func (w *Worker) unhealthy(c *container, kind probeKind) {
+	spec, word, what := c.spec.LivenessProbe, "liveness", "Container"
 	if kind == startup {
 		spec, word = c.spec.StartupProbe, "startup"
 	}
-	c.failure = fmt.Sprintf("Container %s failed %s probe, will be restarted", c.spec.Name, word)
-	w.note("Killing", c.failure)
+	if c.kind == sidecar {
+		what = "Init container"
+	}
+	d := &doom{message: fmt.Sprintf("%s %s failed %s probe", what, c.spec.Name, word), grace: spec.TerminationGracePeriodSeconds}
+	if c.kind == regular && c.restartsKilled(&w.pod.Spec) {
+		d.message, d.again = d.message+", will be restarted", true
+	}
+	c.doom = d
 	w.unwatch(c)
-	grace := w.grace()
-	if spec.TerminationGracePeriodSeconds != nil {
-		grace = seconds64(*spec.TerminationGracePeriodSeconds)
-	}
-	if err := w.kill(ctx, c, grace); err != nil {
-		w.host.Log.Warn("an unhealthy container can't be stopped", "container", c.spec.Name, "output", output, "err", err)
-	}
 }

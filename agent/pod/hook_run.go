@@ -12,22 +12,22 @@ import (
 
 const hookTimeout = 2 * time.Minute // of ExecSync; the caller's context may end sooner
 
-// hook runs a lifecycle handler.
-func (w *Worker) hook(ctx context.Context, c *container, h *v1.LifecycleHandler) error {
+// hook runs a lifecycle handler for a container.
+func (h *Host) hook(ctx context.Context, id string, target probe.Target, handler *v1.LifecycleHandler) error {
 	switch {
-	case h.Exec != nil:
-		output, code, err := w.host.Runtime.ExecSync(ctx, c.current.Id, h.Exec.Command, hookTimeout)
+	case handler.Exec != nil:
+		output, code, err := h.Runtime.ExecSync(ctx, id, handler.Exec.Command, hookTimeout)
 		if err != nil {
 			return err
 		}
 		if code != 0 {
-			return fmt.Errorf("command %q exited with %d: %s", h.Exec.Command, code, output)
+			return fmt.Errorf("command %q exited with %d: %s", handler.Exec.Command, code, output)
 		}
-	case h.HTTPGet != nil && w.host.Pretended:
-	case h.HTTPGet != nil:
-		return probe.Get(ctx, h.HTTPGet, w.target(c))
-	case h.Sleep != nil:
-		timer := w.host.Clock.NewTimer(time.Duration(h.Sleep.Seconds) * time.Second)
+	case handler.HTTPGet != nil && h.Pretended:
+	case handler.HTTPGet != nil:
+		return probe.Get(ctx, handler.HTTPGet, target)
+	case handler.Sleep != nil:
+		timer := h.Clock.NewTimer(time.Duration(handler.Sleep.Seconds) * time.Second)
 		defer timer.Stop()
 		select {
 		case <-ctx.Done():

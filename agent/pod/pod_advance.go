@@ -40,7 +40,7 @@ func (w *Worker) advance(ctx, pctx context.Context) (time.Duration, error) {
 		w.started = w.host.Clock.Now()
 		w.settleReport()
 	}
-	if err := w.ready(ctx); err != nil {
+	if err := w.ready(ctx); err != nil || w.ended {
 		return 0, err
 	}
 	w.clearLeftovers(ctx)
@@ -112,6 +112,9 @@ func (w *Worker) runSandbox(ctx context.Context) error {
 		if _, err := w.observe(ctx); err != nil {
 			return err
 		}
+		if w.isOver() { // what ran in it isn't to run again
+			return w.end(ctx)
+		}
 	}
 	config := w.host.sandboxConfig(w.pod, attempt)
 	id, err := w.host.Runtime.RunSandbox(ctx, config)
@@ -128,6 +131,9 @@ func (w *Worker) runSandbox(ctx context.Context) error {
 	}
 	w.config = config
 	w.sandboxes = append([]string{id}, w.sandboxes...)
+	for _, c := range w.containers {
+		c.stale = c.current != nil
+	}
 	return w.seeSandbox(ctx, id)
 }
 
@@ -172,9 +178,15 @@ func (w *Worker) isOver() bool {
 	if p := w.previous.Phase; p == v1.PodSucceeded || p == v1.PodFailed {
 		return true
 	}
+	if w.resetting {
+		return false
+	}
 	for _, c := range w.containers {
 		if c.kind == initial && c.exited() && !c.succeeded() && !c.restarts(&w.pod.Spec) {
 			return true
+		}
+		if c.restartsAll() {
+			return false
 		}
 	}
 	for _, c := range w.containers {

@@ -81,12 +81,14 @@ func (w *Worker) take(ctx context.Context, sandboxes []runtime.Sandbox, ooms map
 		return err
 	}
 	for _, c := range w.containers {
-		if err := w.see(ctx, c, byName[c.spec.Name], ooms); err != nil {
+		attempts := byName[c.spec.Name]
+		if err := w.see(ctx, c, attempts, ooms); err != nil {
 			return err
 		}
+		c.stale = len(attempts) > 0 && w.sandbox != nil && attempts[0].PodSandboxId != w.sandbox.Id
 		delete(byName, c.spec.Name)
 	}
-	for _, list := range byName { // ephemeral containers, and such as an older spec had
+	for _, list := range byName { // such as an older spec had
 		for _, c := range list {
 			w.leftovers = append(w.leftovers, c.Id)
 		}

@@ -20,11 +20,16 @@ const (
 func containerStatus(v view, c *container, initialized bool) v1.ContainerStatus {
 	out := v1.ContainerStatus{Name: c.spec.Name, Image: c.spec.Image, RestartCount: c.inherit}
 	no, yes := false, true
-	out.Started = &no
+	if c.kind != ephemeral {
+		out.Started = &no
+	}
 	if c.current != nil {
 		out.RestartCount = int32(c.current.Metadata.Attempt)
 		out.ContainerID = idPrefix + c.current.Id
 		out.ImageID = c.current.ImageRef
+	}
+	if c.ended != nil {
+		out.LastTerminationState.Terminated = c.ended
 	}
 	if c.last != nil {
 		out.LastTerminationState = terminated(v, c, c.last, "")
@@ -32,7 +37,7 @@ func containerStatus(v view, c *container, initialized bool) v1.ContainerStatus 
 	switch {
 	case c.running():
 		out.State.Running = &v1.ContainerStateRunning{StartedAt: seconds(c.current.StartedAt)}
-		if c.started {
+		if c.started && c.kind != ephemeral {
 			out.Started = &yes
 			out.Ready = c.ready
 		}
@@ -50,11 +55,15 @@ func containerStatus(v view, c *container, initialized bool) v1.ContainerStatus 
 	case c.lost:
 		out.State.Terminated = &v1.ContainerStateTerminated{ExitCode: 137, Reason: "ContainerStatusUnknown",
 			Message: "The container could not be located when the pod was looked at again"}
+	case c.kind == initial && initialized && c.waiting == nil:
+		out.Ready = true
+		out.State.Terminated = &v1.ContainerStateTerminated{Reason: "Completed",
+			Message: "Unable to get init container status from container runtime and pod has been initialized, treat it as exited normally"}
 	case c.waiting != nil:
 		out.State.Waiting = &v1.ContainerStateWaiting{Reason: c.waiting.reason, Message: c.waiting.message}
 	case c.kind == regular && !initialized && hasInit(v.containers):
 		out.State.Waiting = &v1.ContainerStateWaiting{Reason: reasonInitializing}
-	case c.kind != regular:
+	case c.kind != regular && hasInit(v.containers):
 		out.State.Waiting = &v1.ContainerStateWaiting{Reason: reasonInitializing}
 	default:
 		out.State.Waiting = &v1.ContainerStateWaiting{Reason: reasonCreating}

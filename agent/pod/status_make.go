@@ -2,6 +2,7 @@ package pod
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,9 @@ type view struct {
 	reason  string
 	message string
 	ended   bool // everything was stopped for good
-	root    string
+	// resetting: all containers are being removed to be started anew.
+	resetting bool
+	root      string
 }
 
 // makeStatus gives the fields of the status that the agent owns.
@@ -56,9 +59,12 @@ func makeStatus(v view) *v1.PodStatus {
 	initialized := initializedNow(v.containers, s.Phase)
 	for _, c := range v.containers {
 		cs := containerStatus(v, c, initialized)
-		if c.kind == regular {
+		switch c.kind {
+		case regular:
 			s.ContainerStatuses = append(s.ContainerStatuses, cs)
-		} else {
+		case ephemeral:
+			s.EphemeralContainerStatuses = append(s.EphemeralContainerStatuses, cs)
+		default:
 			s.InitContainerStatuses = append(s.InitContainerStatuses, cs)
 		}
 	}
@@ -76,21 +82,27 @@ func phase(v view) v1.PodPhase {
 	if old == v1.PodSucceeded || old == v1.PodFailed {
 		return old
 	}
-	var waiting, running, stopped, failed, back int
+	initialized := initializedNow(v.containers, "")
+	var before, waiting, running, stopped, failed, back int
 	for _, c := range v.containers {
-		if c.kind == initial {
+		switch c.kind {
+		case initial:
 			if c.exited() && !c.succeeded() && !c.restarts(&v.pod.Spec) {
 				return v1.PodFailed
 			}
-			if !c.succeeded() {
+			if !c.succeeded() && !initialized {
+				before++
+			}
+			continue
+		case sidecar:
+			switch {
+			case c.running():
+				running++
+			case c.current == nil && c.ended == nil:
 				waiting++
 			}
 			continue
-		}
-		if c.kind == sidecar {
-			if c.current == nil {
-				waiting++
-			}
+		case ephemeral:
 			continue
 		}
 		switch {
@@ -107,18 +119,22 @@ func phase(v view) v1.PodPhase {
 			if c.restarts(&v.pod.Spec) {
 				back++
 			}
+		case c.current == nil && c.ended != nil:
+			stopped++
+			failed++
+			back++
 		default:
 			waiting++
 		}
 	}
 	switch {
-	case waiting > 0 && running+stopped == 0:
+	case before+waiting > 0 && !v.ended:
+		return v1.PodPending
+	case waiting > 0 && stopped+running == 0:
 		return v1.PodPending
 	case running > 0 || back > 0 && !v.ended:
 		return v1.PodRunning
-	case waiting > 0 && !v.ended:
-		return v1.PodPending
-	case failed > 0 || waiting > 0:
+	case failed+before+waiting > 0:
 		return v1.PodFailed
 	case stopped > 0:
 		return v1.PodSucceeded
@@ -126,41 +142,44 @@ func phase(v view) v1.PodPhase {
 	return v1.PodPending
 }
 
+// initializedNow reports whether all that comes before the regular containers is
+// done. Once one of them was started it stays so while the sandbox lasts.
 func initializedNow(containers []*container, phase v1.PodPhase) bool {
 	if phase == v1.PodSucceeded {
 		return true
 	}
+	done := true
 	for _, c := range containers {
 		switch c.kind {
 		case initial:
-			if !c.succeeded() {
-				return false
-			}
+			done = done && c.done()
 		case sidecar:
-			if !c.running() || !c.started {
-				return false
-			}
+			done = done && c.running() && c.started
 		case regular:
-			if c.current != nil {
-				return true // they start only once all before were done
+			if c.current != nil && !c.stale {
+				return true
 			}
 		}
 	}
-	return true
+	return done
 }
 
 // The conditions of a pod that the agent owns; PodScheduled is the scheduler's.
 func conditions(v view, s *v1.PodStatus, initialized bool) []v1.PodCondition {
 	var unready, uninitialized []string
+	for i, c := range s.InitContainerStatuses {
+		aside := kindOf(&v.pod.Spec.InitContainers[i], true) == sidecar
+		if aside && !c.Ready {
+			unready = append(unready, c.Name)
+		}
+		started := aside && c.Started != nil && *c.Started
+		if !c.Ready && !started {
+			uninitialized = append(uninitialized, c.Name)
+		}
+	}
 	for _, c := range s.ContainerStatuses {
 		if !c.Ready {
 			unready = append(unready, c.Name)
-		}
-	}
-	for i, c := range s.InitContainerStatuses {
-		started := kindOf(&v.pod.Spec.InitContainers[i], true) == sidecar && c.Started != nil && *c.Started
-		if !c.Ready && !started {
-			uninitialized = append(uninitialized, c.Name)
 		}
 	}
 	completed := s.Phase == v1.PodSucceeded
@@ -189,19 +208,46 @@ func conditions(v view, s *v1.PodStatus, initialized bool) []v1.PodCondition {
 	}
 	contained := make(v1.ContainersReady, ready, reason, readyMessage)
 	if ready {
-		for _, gate := range v.pod.Spec.ReadinessGates {
-			if !hasTrue(v.pod.Status.Conditions, gate.ConditionType) {
-				ready, reason = false, "ReadinessGatesNotReady"
-				readyMessage = fmt.Sprintf("corresponding condition of pod readiness gate %q does not exist or is not True.", gate.ConditionType)
-			}
+		if unmet := unmetGates(v.pod); len(unmet) > 0 {
+			ready, reason, readyMessage = false, "ReadinessGatesNotReady", strings.Join(unmet, ", ")
 		}
 	}
-	return []v1.PodCondition{
+	out := []v1.PodCondition{
 		make(v1.PodReadyToStartContainers, v.sandbox && !v.ended, "", ""),
 		make(v1.PodInitialized, initialized, "ContainersNotInitialized", fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(uninitialized, " "))),
 		make(v1.PodReady, ready, reason, readyMessage),
 		contained,
 	}
+	if couldRestartAll(&v.pod.Spec) {
+		why := ""
+		switch s.Phase {
+		case v1.PodSucceeded:
+			why = "PodCompleted"
+		case v1.PodFailed:
+			why = "PodFailed"
+		}
+		restarting := make(v1.AllContainersRestarting, v.resetting && !ended, why, "")
+		if restarting.Status == v1.ConditionTrue {
+			restarting.Reason, restarting.Message = "RestartAllContainersStarted", "container exited with restart policy rule"
+		}
+		out = append(out, restarting)
+	}
+	return out
+}
+
+// unmetGates says which conditions are missing that others set and that the pod's
+// readiness needs.
+func unmetGates(pod *v1.Pod) (out []string) {
+	for _, gate := range pod.Spec.ReadinessGates {
+		i := slices.IndexFunc(pod.Status.Conditions, func(c v1.PodCondition) bool { return c.Type == gate.ConditionType })
+		switch {
+		case i < 0:
+			out = append(out, fmt.Sprintf("corresponding condition of pod readiness gate %q does not exist.", gate.ConditionType))
+		case pod.Status.Conditions[i].Status != v1.ConditionTrue:
+			out = append(out, fmt.Sprintf("the status of pod readiness gate %q is not \"True\", but %v", gate.ConditionType, pod.Status.Conditions[i].Status))
+		}
+	}
+	return out
 }
 
 func hasTrue(conditions []v1.PodCondition, t v1.PodConditionType) bool {

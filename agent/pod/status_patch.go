@@ -24,6 +24,8 @@ type owned struct {
 	Init       []v1.ContainerStatus `json:"initContainerStatuses"`
 	Containers []v1.ContainerStatus `json:"containerStatuses"`
 	QOSClass   v1.PodQOSClass       `json:"qosClass,omitempty"`
+	// What never goes again once it is there.
+	Ephemeral []v1.ContainerStatus `json:"ephemeralContainerStatuses,omitempty"`
 }
 
 func statusPatch(s *v1.PodStatus) ([]byte, error) {
@@ -32,6 +34,7 @@ func statusPatch(s *v1.PodStatus) ([]byte, error) {
 		Phase:              s.Phase, Conditions: s.Conditions, Message: some(s.Message), Reason: some(s.Reason),
 		HostIP: some(s.HostIP), HostIPs: s.HostIPs, PodIP: some(s.PodIP), PodIPs: s.PodIPs, StartTime: s.StartTime,
 		Init: s.InitContainerStatuses, Containers: s.ContainerStatuses, QOSClass: s.QOSClass,
+		Ephemeral: s.EphemeralContainerStatuses,
 	}})
 }
 

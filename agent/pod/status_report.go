@@ -9,12 +9,17 @@ import (
 // longestNote is what Kubernetes allows an event's message.
 const longestNote = 1024
 
-// status makes the pod's status of now.
-func (w *Worker) status() *v1.PodStatus {
-	v := view{
-		pod: w.pod, previous: w.previous, hostIPs: w.host.HostIPs, sandbox: w.sandboxReady(), containers: w.containers,
+// known gathers what the pod's status is made of.
+func (w *Worker) known() view {
+	return view{
+		pod: w.pod, previous: w.previous, hostIPs: w.host.HostIPs, sandbox: w.sandboxReady(), containers: w.containers, resetting: w.resetting,
 		started: w.started, now: w.host.Clock.Now(), final: w.final, reason: w.reason, message: w.message, ended: w.ended, root: w.host.Dir,
 	}
+}
+
+// status makes the pod's status of now.
+func (w *Worker) status() *v1.PodStatus {
+	v := w.known()
 	if w.sandboxReady() || w.ended && w.sandbox != nil {
 		v.podIPs = w.sandboxIPs()
 	}
@@ -74,7 +79,7 @@ func urgent(a, b *v1.PodStatus) bool {
 	if a.Phase != b.Phase && (a.Phase != "" || b.Phase != v1.PodPending) {
 		return true
 	}
-	for _, list := range [][]v1.ContainerStatus{b.InitContainerStatuses, b.ContainerStatuses} {
+	for _, list := range [][]v1.ContainerStatus{b.InitContainerStatuses, b.ContainerStatuses, b.EphemeralContainerStatuses} {
 		for _, c := range list {
 			if c.State.Waiting == nil || (c.State.Waiting.Reason != reasonCreating && c.State.Waiting.Reason != reasonInitializing) {
 				return true

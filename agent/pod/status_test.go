@@ -40,7 +40,7 @@ func TestPhaseAndReadiness(t *testing.T) {
 		{v1.RestartPolicyAlways, []string{"running"}, []string{"waiting"}, v1.PodPending, false},
 		{v1.RestartPolicyAlways, []string{"ok"}, []string{"running"}, v1.PodRunning, true},
 		{v1.RestartPolicyAlways, nil, []string{"running", "unready"}, v1.PodRunning, false},
-		{v1.RestartPolicyAlways, nil, []string{"running", "waiting"}, v1.PodRunning, false},
+		{v1.RestartPolicyAlways, nil, []string{"running", "waiting"}, v1.PodPending, false},
 		{v1.RestartPolicyAlways, nil, []string{"failed"}, v1.PodRunning, false},
 		{v1.RestartPolicyAlways, nil, []string{"ok"}, v1.PodRunning, false},
 		{v1.RestartPolicyOnFailure, nil, []string{"ok"}, v1.PodSucceeded, false},
