@@ -134,7 +134,7 @@ func (o *outlook) notNear(n int32) bool {
 		any += v.total
 		missing = missing || pods <= 0
 	}
-	return missing && !(any == 0 && o.first)
+	return missing && (any != 0 || !o.first)
 }
 
 // draw sums up preferences.

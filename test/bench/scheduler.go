@@ -169,7 +169,9 @@ func (s *schedulerBench) stop() {
 	s.group.Wait()
 	s.bus.Close()
 	s.server.Shutdown()
-	os.RemoveAll(s.dir)
+	if err := os.RemoveAll(s.dir); err != nil {
+		fmt.Fprintln(os.Stderr, "remove the benchmark's folder:", err)
+	}
 }
 
 // schedule starts a scheduler, and waits until it leads.
