@@ -37,6 +37,7 @@ type Change struct {
 	// Namespace is set when a config map, secret or claim of it changed.
 	Namespace string
 	Volume    *v1.PersistentVolume // one that changed
+	All       bool                 // something changed that any pod's volumes may show
 }
 
 // Origin is the decision that a message of the feed brings: what is reported
@@ -66,6 +67,7 @@ type Store struct {
 	services   map[name]*v1.Service
 	claims     map[name]*v1.PersistentVolumeClaim
 	volumes    map[string]*v1.PersistentVolume
+	storage    storage
 	pods       map[name]podEntry
 	extra      map[string]Known // uids that run here and that the feed hasn't named yet
 	manifest   Manifest         // the newest one
@@ -81,7 +83,7 @@ type Known struct {
 // had already.
 func NewStore(running map[string]Known) *Store {
 	s := &Store{last: map[string]Position{}, configMaps: map[name]*v1.ConfigMap{}, secrets: map[name]*v1.Secret{},
-		services: map[name]*v1.Service{}, claims: map[name]*v1.PersistentVolumeClaim{}, volumes: map[string]*v1.PersistentVolume{}, pods: map[name]podEntry{}, extra: map[string]Known{}}
+		services: map[name]*v1.Service{}, claims: map[name]*v1.PersistentVolumeClaim{}, volumes: map[string]*v1.PersistentVolume{}, storage: newStorage(), pods: map[name]podEntry{}, extra: map[string]Known{}}
 	maps.Copy(s.extra, running)
 	return s
 }
@@ -129,7 +131,7 @@ func (s *Store) Apply(item bus.FeedItem) (Change, error) {
 	case "services":
 		return Change{}, keep(s.services, key, item.Data)
 	}
-	return Change{}, nil
+	return s.applyStorage(tokens[2], key, item.Data)
 }
 
 func (s *Store) applyPod(key name, at Position, from Origin, data []byte) (Change, error) {

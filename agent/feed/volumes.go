@@ -16,7 +16,7 @@ func (s *Store) applyClaim(key name, data []byte) (Change, error) {
 		return Change{}, err
 	}
 	c := s.claims[key]
-	if c == nil || old != nil && old.UID == c.UID && old.Spec.VolumeName == c.Spec.VolumeName && old.Status.Phase == c.Status.Phase {
+	if c == nil || old != nil && old.UID == c.UID && old.Spec.VolumeName == c.Spec.VolumeName && old.Status.Phase == c.Status.Phase && sameSize(old, c) {
 		return Change{}, nil
 	}
 	return Change{Namespace: key.namespace}, nil
@@ -35,7 +35,7 @@ func (s *Store) applyVolume(key name, data []byte) (Change, error) {
 	old := s.volumes[key.name]
 	s.volumes[key.name] = v
 	change := Change{Volume: v}
-	if v.Spec.ClaimRef != nil && (old == nil || old.UID != v.UID) {
+	if v.Spec.ClaimRef != nil && (old == nil || old.UID != v.UID || !old.Spec.Capacity.Storage().Equal(*v.Spec.Capacity.Storage())) {
 		change.Namespace = v.Spec.ClaimRef.Namespace
 	}
 	return change, nil
@@ -55,4 +55,11 @@ func (s *Store) Volume(n string) (*v1.PersistentVolume, bool) {
 	defer s.mu.RUnlock()
 	o, ok := s.volumes[n]
 	return o, ok
+}
+
+// sameSize reports that two versions of a claim have the same size and are at
+// the same step of getting another.
+func sameSize(a, b *v1.PersistentVolumeClaim) bool {
+	return a.Status.Capacity.Storage().Equal(*b.Status.Capacity.Storage()) &&
+		a.Status.AllocatedResourceStatuses[v1.ResourceStorage] == b.Status.AllocatedResourceStatuses[v1.ResourceStorage]
 }

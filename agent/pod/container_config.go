@@ -1,7 +1,6 @@
 package pod
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/agent/volume"
-	"github.com/reckon-project/reckon/events"
 )
 
 const annotationImage = "reckon.dev/image" // as the spec named it, to see when it changes
@@ -24,7 +22,8 @@ type containerInput struct {
 	image   *cri.Image
 	attempt uint32
 	volumes map[string]volume.Mounted
-	hosts   string // path of the hosts file; "" mounts none
+	images  map[string]*cri.Image // of image volumes, by the volume's name
+	hosts   string                // path of the hosts file; "" mounts none
 }
 
 func (h *Host) containerConfig(in containerInput) (*cri.ContainerConfig, error) {
@@ -76,7 +75,10 @@ func (h *Host) containerConfig(in containerInput) (*cri.ContainerConfig, error) 
 	if err := os.MkdirAll(filepath.Join(LogDir(h.Dir, pod), c.Name), 0o755); err != nil {
 		return nil, err
 	}
-	if config.Mounts, err = mounts(in, environment); err != nil {
+	if config.Mounts, err = h.mounts(in, environment); err != nil {
+		return nil, err
+	}
+	if config.Devices, err = devices(in); err != nil {
 		return nil, err
 	}
 	if in.hosts != "" {
@@ -118,39 +120,4 @@ func (h *Host) terminationFile(pod *v1.Pod, c *v1.Container, attempt uint32) (st
 		return "", err
 	}
 	return path, os.Chmod(path, 0o666) // whatever user the container runs as
-}
-
-func mounts(in containerInput, environment *environment) ([]*cri.Mount, error) {
-	var out []*cri.Mount
-	for _, m := range in.spec.VolumeMounts {
-		v, ok := in.volumes[m.Name]
-		if !ok {
-			return nil, fmt.Errorf("%w: container %s mounts volume %q, which the pod doesn't have", events.ErrInvalid, in.spec.Name, m.Name)
-		}
-		path := v.Path
-		sub := m.SubPath
-		if m.SubPathExpr != "" {
-			sub = Expand(m.SubPathExpr, environment.lookup)
-		}
-		if sub != "" {
-			var err error
-			if path, err = volume.SubPath(v.Path, sub); err != nil {
-				return nil, fmt.Errorf("mount %s of volume %s: %w", sub, m.Name, err)
-			}
-		}
-		mount := &cri.Mount{ContainerPath: m.MountPath, HostPath: path, Readonly: m.ReadOnly || v.ReadOnly}
-		if !filepath.IsAbs(mount.ContainerPath) {
-			mount.ContainerPath = "/" + mount.ContainerPath
-		}
-		if m.MountPropagation != nil {
-			switch *m.MountPropagation {
-			case v1.MountPropagationHostToContainer:
-				mount.Propagation = cri.MountPropagation_PROPAGATION_HOST_TO_CONTAINER
-			case v1.MountPropagationBidirectional:
-				mount.Propagation = cri.MountPropagation_PROPAGATION_BIDIRECTIONAL
-			}
-		}
-		out = append(out, mount)
-	}
-	return out, nil
 }

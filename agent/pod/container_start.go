@@ -121,7 +121,11 @@ func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 	if wait != nil {
 		return wait
 	}
-	in := containerInput{pod: pod, spec: c.spec, target: target, image: image, attempt: c.nextAttempt(), volumes: w.volumes}
+	images, wait := w.ensureVolumeImages(ctx, c.spec)
+	if wait != nil {
+		return wait
+	}
+	in := containerInput{images: images, pod: pod, spec: c.spec, target: target, image: image, attempt: c.nextAttempt(), volumes: w.volumes}
 	if w.host.Dir != "" {
 		path, err := w.host.writeHosts(w.pod, w.sandboxIPs())
 		if err != nil {

@@ -170,6 +170,9 @@ func (w *Worker) refuse() string {
 	if w.host.OldRuntime && w.pod.Spec.HostUsers != nil && !*w.pod.Spec.HostUsers && w.sandbox == nil {
 		return "Pod was rejected: user namespaces (hostUsers: false) need containerd 2.0 or newer on this node"
 	}
+	if w.host.OldRuntime && w.sandbox == nil && mountsImages(w.pod) {
+		return "Pod was rejected: image volumes need containerd 2.0 or newer on this node"
+	}
 	return ""
 }
 

@@ -65,12 +65,18 @@ func writeAll(dir string, want files, group *int64) error {
 		if err := os.WriteFile(full, f.data, 0o600); err != nil {
 			return err
 		}
-		mode := os.FileMode(f.mode)
+		mode, owner, owning := os.FileMode(f.mode), -1, -1
+		if f.user != nil {
+			owner = int(*f.user)
+		}
 		if group != nil {
-			if err := os.Lchown(full, -1, int(*group)); err != nil {
+			owning = int(*group)
+			mode |= 0o440
+		}
+		if owner >= 0 || owning >= 0 {
+			if err := os.Lchown(full, owner, owning); err != nil {
 				return err
 			}
-			mode |= 0o440
 		}
 		if err := os.Chmod(full, mode); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package volume
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,8 +14,8 @@ import (
 	"github.com/reckon-project/reckon/events"
 )
 
-// mountClaim gives a pod the folder behind one of its claims.
-func (m *Manager) mountClaim(pod *v1.Pod, v *v1.Volume) (Mounted, error) {
+// mountClaim gives a pod what is behind one of its claims.
+func (m *Manager) mountClaim(ctx context.Context, pod *v1.Pod, v *v1.Volume) (Mounted, error) {
 	name, readOnly := "", false
 	if v.PersistentVolumeClaim != nil {
 		name, readOnly = v.PersistentVolumeClaim.ClaimName, v.PersistentVolumeClaim.ReadOnly
@@ -23,43 +24,96 @@ func (m *Manager) mountClaim(pod *v1.Pod, v *v1.Volume) (Mounted, error) {
 	}
 	claim, ok := m.Objects.Claim(pod.Namespace, name)
 	if !ok {
-		return Mounted{}, fmt.Errorf("%w: persistentvolumeclaim %q not found", events.ErrNotFound, name)
+		return Mounted{}, failf(events.ErrNotFound, "persistentvolumeclaim %q not found", name)
 	}
 	if v.Ephemeral != nil {
 		if err := ephemeral.VolumeIsForPod(pod, claim); err != nil {
-			return Mounted{}, fmt.Errorf("%w: %v", events.ErrInvalid, err)
+			return Mounted{}, failf(events.ErrInvalid, "%v", err)
 		}
 	}
 	volume, ok := m.Objects.Volume(claim.Spec.VolumeName)
 	switch {
 	case claim.Spec.VolumeName == "" || claim.Status.Phase != v1.ClaimBound:
-		return Mounted{}, fmt.Errorf("%w: persistentvolumeclaim %q is not bound", events.ErrUnavailable, name)
+		return Mounted{}, failf(events.ErrUnavailable, "persistentvolumeclaim %q is not bound", name)
 	case !ok:
-		return Mounted{}, fmt.Errorf("%w: persistentvolume %q not found", events.ErrNotFound, claim.Spec.VolumeName)
+		return Mounted{}, failf(events.ErrNotFound, "persistentvolume %q not found", claim.Spec.VolumeName)
 	case volume.Spec.ClaimRef == nil || volume.Spec.ClaimRef.UID != claim.UID:
-		return Mounted{}, fmt.Errorf("%w: persistentvolume %q is not bound to persistentvolumeclaim %q", events.ErrInvalid, volume.Name, name)
-	case volume.Spec.VolumeMode != nil && *volume.Spec.VolumeMode == v1.PersistentVolumeBlock:
-		return Mounted{}, fmt.Errorf("%w: persistentvolume %q is a block device (volumeMode: Block), which this node can't give to pods", events.ErrInvalid, volume.Name)
+		return Mounted{}, failf(events.ErrInvalid, "persistentvolume %q is not bound to persistentvolumeclaim %q", volume.Name, name)
 	}
-	path, err := m.folder(volume)
+	block := volume.Spec.VolumeMode != nil && *volume.Spec.VolumeMode == v1.PersistentVolumeBlock
+	if err := fits(pod, v.Name, block); err != nil {
+		return Mounted{}, err
+	}
+	out, err := m.mountVolume(ctx, pod, claim, volume, block, readOnly)
+	if err != nil {
+		return out, &specError{volume.Name, err}
+	}
+	return out, nil
+}
+
+// specError says that mounting failed of what is known by another name than the pod's.
+type specError struct {
+	name string
+	error
+}
+
+func (e *specError) Unwrap() error { return e.error }
+
+// fits checks that containers use a volume as what it is: a device or files.
+func fits(pod *v1.Pod, name string, block bool) error {
+	for _, all := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range all {
+			for _, m := range all[i].VolumeMounts {
+				if m.Name == name && block {
+					return failf(events.ErrInvalid, "volume %s has volumeMode Block, but is specified in volumeMounts", name)
+				}
+			}
+			for _, d := range all[i].VolumeDevices {
+				if d.Name == name && !block {
+					return failf(events.ErrInvalid, "volume %s has volumeMode Filesystem, but is specified in volumeDevices", name)
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (m *Manager) mountVolume(_ context.Context, pod *v1.Pod, _ *v1.PersistentVolumeClaim, volume *v1.PersistentVolume, block, readOnly bool) (Mounted, error) {
+	if block {
+		path, err := devicePath(volume)
+		return Mounted{Path: path, ReadOnly: readOnly, Block: true}, err
+	}
+	path, err := m.folder(pod, volume, readOnly)
 	if err != nil {
 		return Mounted{}, err
 	}
-	if group := fsGroup(pod); group != nil && volume.Spec.Local != nil && !readOnly {
-		if err := giveTo(path, int(*group), pod.Spec.SecurityContext.FSGroupChangePolicy); err != nil {
-			return Mounted{}, fmt.Errorf("give the volume to group %d: %w", *group, err)
+	if volume.Spec.Local != nil && !readOnly {
+		if err := own(path, pod); err != nil {
+			return Mounted{}, err
 		}
 	}
 	return Mounted{Path: path, ReadOnly: readOnly}, nil
 }
 
+// own lets the pod's fsGroup write to a volume.
+func own(path string, pod *v1.Pod) error {
+	group := fsGroup(pod)
+	if group == nil {
+		return nil
+	}
+	if err := giveTo(path, int(*group), pod.Spec.SecurityContext.FSGroupChangePolicy); err != nil {
+		return fmt.Errorf("applyFSGroup failed for vol %s: %w", filepath.Base(path), err)
+	}
+	return nil
+}
+
 // folder is where a volume lies on this node.
-func (m *Manager) folder(v *v1.PersistentVolume) (string, error) {
+func (m *Manager) folder(pod *v1.Pod, v *v1.PersistentVolume, readOnly bool) (string, error) {
 	switch {
 	case v.Spec.HostPath != nil:
 		return v.Spec.HostPath.Path, checkHostPath(v.Spec.HostPath)
 	case v.Spec.Local == nil:
-		return "", fmt.Errorf("%w: this node doesn't know volumes of the type of persistentvolume %q", events.ErrInvalid, v.Name)
+		return "", failf(events.ErrInvalid, "no volume plugin matched: this node doesn't know volumes of the type of persistentvolume %q", v.Name)
 	}
 	path := v.Spec.Local.Path
 	if m.owns(v) {
@@ -73,8 +127,16 @@ func (m *Manager) folder(v *v1.PersistentVolume) (string, error) {
 			return "", err
 		}
 	}
-	if _, err := os.Stat(path); err != nil {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", failf(events.ErrNotFound, "path %q does not exist", path)
+	case err != nil:
 		return "", fmt.Errorf("local volume path: %w", err)
+	case isBlockDevice(info.Mode()):
+		return m.mountLocalDevice(pod, v, readOnly)
+	case !info.IsDir():
+		return "", failf(events.ErrInvalid, "path %q is neither a folder nor a block device", path)
 	}
 	return path, nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	certificatesv1 "k8s.io/api/certificates/v1"
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -19,8 +20,9 @@ type objects struct {
 	volumes map[string]*v1.PersistentVolume
 }
 
-func (objects) ConfigMap(string, string) (*v1.ConfigMap, bool) { return nil, false }
-func (objects) Secret(string, string) (*v1.Secret, bool)       { return nil, false }
+func (objects) ConfigMap(string, string) (*v1.ConfigMap, bool)     { return nil, false }
+func (objects) Secret(string, string) (*v1.Secret, bool)           { return nil, false }
+func (objects) TrustBundles() []*certificatesv1.ClusterTrustBundle { return nil }
 func (o objects) Claim(_, name string) (*v1.PersistentVolumeClaim, bool) {
 	c, ok := o.claims[name]
 	return c, ok
@@ -108,7 +110,7 @@ func TestFoldersOfOthers(t *testing.T) {
 	if err := m.RemoveFolder(stranger); !errors.Is(err, events.ErrInvalid) {
 		t.Errorf("remove a stranger's: %v", err)
 	}
-	if _, err := m.folder(stranger); err == nil {
+	if _, err := m.folder(nil, stranger, false); err == nil {
 		t.Error("a folder that isn't there was made for a stranger's volume")
 	}
 	if _, err := os.Stat(other); err != nil {
@@ -120,7 +122,7 @@ func TestClaimsThatCannotBeMounted(t *testing.T) {
 	block := v1.PersistentVolumeBlock
 	pending := boundClaim("v1")
 	pending.Status.Phase = v1.ClaimPending
-	blockVolume, misbound, remote := localVolume("v1", "/x"), localVolume("v1", "/x"), localVolume("v1", "/x")
+	blockVolume, misbound, remote := localVolume("v1", t.TempDir()), localVolume("v1", "/x"), localVolume("v1", "/x")
 	blockVolume.Spec.VolumeMode = &block
 	misbound.Spec.ClaimRef.UID = "another"
 	remote.Spec.Local = nil
@@ -129,7 +131,7 @@ func TestClaimsThatCannotBeMounted(t *testing.T) {
 		`persistentvolumeclaim "data" not found`:      {},
 		`persistentvolumeclaim "data" is not bound`:   {claims: map[string]*v1.PersistentVolumeClaim{"data": pending}},
 		`persistentvolume "v1" not found`:             {claims: map[string]*v1.PersistentVolumeClaim{"data": boundClaim("v1")}},
-		`is a block device`:                           {map[string]*v1.PersistentVolumeClaim{"data": boundClaim("v1")}, map[string]*v1.PersistentVolume{"v1": blockVolume}},
+		`is not a block device`:                       {map[string]*v1.PersistentVolumeClaim{"data": boundClaim("v1")}, map[string]*v1.PersistentVolume{"v1": blockVolume}},
 		`is not bound to persistentvolumeclaim "data`: {map[string]*v1.PersistentVolumeClaim{"data": boundClaim("v1")}, map[string]*v1.PersistentVolume{"v1": misbound}},
 		`doesn't know volumes of the type`:            {map[string]*v1.PersistentVolumeClaim{"data": boundClaim("v1")}, map[string]*v1.PersistentVolume{"v1": remote}},
 	} {

@@ -1,6 +1,6 @@
 // Package volume prepares what pods mount: emptyDir, hostPath, configMap,
-// secret, downwardAPI and projected volumes with service account tokens, and
-// claims whose volume is a folder of the node.
+// secret, downwardAPI and projected volumes with tokens and trust bundles, and
+// claims whose volume is a folder or a device of the node.
 //
 //		Mount ──► one folder per volume below <dir>/pods/<uid>/volumes
 //		          emptyDir, hostPath: a folder     others: files behind a ..data link

@@ -1,7 +1,6 @@
 package volume
 
 import (
-	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 type file struct {
 	data []byte
 	mode int32
+	user *int64 // who owns it; nil: root
 }
 
 // files are a volume's files by their relative path.
@@ -23,10 +23,10 @@ type files map[string]file
 const defaultMode = 0o644
 
 // add puts keys of values in, all of them or those that items names.
-func (f files) add(values map[string][]byte, items []v1.KeyToPath, mode *int32, optional bool, what string) error {
+func (f files) add(values map[string][]byte, items []v1.KeyToPath, mode *int32, optional bool, missing string) error {
 	if len(items) == 0 {
 		for k, v := range values {
-			f[k] = file{v, or(mode)}
+			f[k] = file{data: v, mode: or(mode)}
 		}
 		return nil
 	}
@@ -36,7 +36,7 @@ func (f files) add(values map[string][]byte, items []v1.KeyToPath, mode *int32, 
 			if optional {
 				continue
 			}
-			return fmt.Errorf("%s references non-existent key: %s: %w", what, item.Key, events.ErrNotFound)
+			return failf(events.ErrNotFound, "%s key: %s", missing, item.Key)
 		}
 		path, err := cleanPath(item.Path)
 		if err != nil {
@@ -46,14 +46,14 @@ func (f files) add(values map[string][]byte, items []v1.KeyToPath, mode *int32, 
 		if item.Mode != nil {
 			m = *item.Mode
 		}
-		f[path] = file{v, m}
+		f[path] = file{data: v, mode: m}
 	}
 	return nil
 }
 
 func cleanPath(path string) (string, error) {
 	if !filepath.IsLocal(path) || strings.HasPrefix(path, "..") {
-		return "", fmt.Errorf("%w: path %q leaves the volume", events.ErrInvalid, path)
+		return "", failf(events.ErrInvalid, "path %q leaves the volume", path)
 	}
 	return filepath.Clean(path), nil
 }
@@ -72,7 +72,7 @@ func (m *Manager) addConfigMap(f files, pod *v1.Pod, name string, items []v1.Key
 		if opt {
 			return nil
 		}
-		return fmt.Errorf("configmap %q not found: %w", name, events.ErrNotFound)
+		return failf(events.ErrNotFound, "configmap %q not found", name)
 	}
 	values := make(map[string][]byte, len(cm.Data)+len(cm.BinaryData))
 	for k, v := range cm.Data {
@@ -81,7 +81,7 @@ func (m *Manager) addConfigMap(f files, pod *v1.Pod, name string, items []v1.Key
 	for k, v := range cm.BinaryData {
 		values[k] = v
 	}
-	return f.add(values, items, mode, opt, "configmap")
+	return f.add(values, items, mode, opt, "configmap references non-existent config")
 }
 
 func (m *Manager) addSecret(f files, pod *v1.Pod, name string, items []v1.KeyToPath, mode *int32, optional *bool) error {
@@ -91,9 +91,9 @@ func (m *Manager) addSecret(f files, pod *v1.Pod, name string, items []v1.KeyToP
 		if opt {
 			return nil
 		}
-		return fmt.Errorf("secret %q not found: %w", name, events.ErrNotFound)
+		return failf(events.ErrNotFound, "secret %q not found", name)
 	}
-	return f.add(secret.Data, items, mode, opt, "secret")
+	return f.add(secret.Data, items, mode, opt, "references non-existent secret")
 }
 
 func (m *Manager) addDownward(f files, pod *v1.Pod, items []v1.DownwardAPIVolumeFile, mode *int32) error {
@@ -116,7 +116,7 @@ func (m *Manager) addDownward(f files, pod *v1.Pod, items []v1.DownwardAPIVolume
 		if err != nil {
 			return err
 		}
-		f[path] = file{[]byte(value), perm}
+		f[path] = file{data: []byte(value), mode: perm}
 	}
 	return nil
 }

@@ -2,13 +2,15 @@ package volume
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
-	"golang.org/x/sys/unix"
+	certificatesv1 "k8s.io/api/certificates/v1"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
@@ -21,6 +23,8 @@ type Objects interface {
 	Secret(namespace, name string) (*v1.Secret, bool)
 	Claim(namespace, name string) (*v1.PersistentVolumeClaim, bool)
 	Volume(name string) (*v1.PersistentVolume, bool)
+	// TrustBundles are all of the cluster's, in any order.
+	TrustBundles() []*certificatesv1.ClusterTrustBundle
 }
 
 // Tokens asks the API for a service account's token for a pod.
@@ -37,6 +41,8 @@ type Manager struct {
 	Clock       clock.Clock
 	Allocatable v1.ResourceList
 
+	formats sync.Mutex // one device is looked at and formatted at a time
+
 	mu     sync.Mutex
 	tokens map[tokenKey]issued
 }
@@ -48,7 +54,11 @@ func (m *Manager) Mount(ctx context.Context, pod *v1.Pod) (map[string]Mounted, e
 		v := &pod.Spec.Volumes[i]
 		mounted, err := m.mountOne(ctx, pod, v)
 		if err != nil {
-			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q: %w", v.Name, err)
+			name, spec := v.Name, (*specError)(nil)
+			if errors.As(err, &spec) {
+				name = spec.name
+			}
+			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", name, err)
 		}
 		out[v.Name] = mounted
 	}
@@ -61,9 +71,11 @@ func (m *Manager) mountOne(ctx context.Context, pod *v1.Pod, v *v1.Volume) (Moun
 	case v.HostPath != nil:
 		return Mounted{Path: v.HostPath.Path}, checkHostPath(v.HostPath)
 	case v.EmptyDir != nil:
-		return Mounted{Path: path}, mountEmptyDir(path, v.EmptyDir, fsGroup(pod))
+		return Mounted{Path: path}, m.mountEmptyDir(path, pod, v.EmptyDir)
 	case v.PersistentVolumeClaim != nil || v.Ephemeral != nil:
-		return m.mountClaim(pod, v)
+		return m.mountClaim(ctx, pod, v)
+	case v.Image != nil:
+		return Mounted{Image: v.Image, ReadOnly: true}, nil
 	}
 	files, memory, err := m.files(ctx, pod, v)
 	if err != nil {
@@ -96,27 +108,36 @@ func (m *Manager) files(ctx context.Context, pod *v1.Pod, v *v1.Volume) (files, 
 	case v.Projected != nil:
 		return out, true, m.addProjected(ctx, out, pod, v.Name, v.Projected)
 	}
-	return nil, false, fmt.Errorf("%w: this node doesn't know volumes of this type", events.ErrInvalid)
+	return nil, false, failf(events.ErrInvalid, "no volume plugin matched: this node doesn't know volumes of this type")
 }
 
 // Unmount implements pod.Volumes.
 func (m *Manager) Unmount(_ context.Context, uid string) error {
 	m.forget(uid)
-	dir := m.podDir(uid)
-	entries, err := os.ReadDir(dir)
-	if os.IsNotExist(err) {
+	dir := filepath.Join(m.Dir, uid)
+	if _, err := os.Stat(dir); os.IsNotExist(err) {
 		return nil
 	}
-	if err != nil {
+	if err := unmountAll(filepath.Join(dir, subPaths)); err != nil {
 		return err
 	}
-	for _, e := range entries {
-		path := filepath.Join(dir, e.Name())
-		if err := unix.Unmount(path, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil && err != unix.EINVAL {
-			return fmt.Errorf("unmount volume %s: %w", path, err)
+	if err := unmountAll(m.podDir(uid)); err != nil {
+		return err
+	}
+	for _, name := range []string{subPaths, "volumes"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
 		}
 	}
-	return os.RemoveAll(dir)
+	return nil
+}
+
+// subPaths is the folder of a pod that parts of its volumes are mounted in.
+const subPaths = "volume-subpaths"
+
+// SubPathTarget is where a part of a volume is to be mounted for the n-th mount of a container.
+func SubPathTarget(podDir, volume, container string, n int) string {
+	return filepath.Join(podDir, subPaths, volume, container, strconv.Itoa(n))
 }
 
 func (m *Manager) podDir(uid string) string { return filepath.Join(m.Dir, uid, "volumes") }

@@ -24,8 +24,12 @@ func (m *Manager) addProjected(ctx context.Context, f files, pod *v1.Pod, volume
 			err = m.addDownward(f, pod, s.DownwardAPI.Items, p.DefaultMode)
 		case s.ServiceAccountToken != nil:
 			err = m.addToken(ctx, f, pod, volume, s.ServiceAccountToken, p.DefaultMode)
+		case s.ClusterTrustBundle != nil:
+			err = m.addTrust(f, pod, s.ClusterTrustBundle, p.DefaultMode)
+		case s.PodCertificate != nil:
+			err = failf(events.ErrInvalid, "podCertificate sources of projected volumes aren't supported by this node")
 		default:
-			err = fmt.Errorf("%w: this node doesn't know this source of a projected volume", events.ErrInvalid)
+			err = failf(events.ErrInvalid, "this node doesn't know this source of a projected volume")
 		}
 		if err != nil {
 			return err
@@ -51,11 +55,7 @@ func (m *Manager) addToken(ctx context.Context, f files, pod *v1.Pod, volume str
 	if err != nil {
 		return err
 	}
-	perm := or(mode)
-	if user := onlyUser(pod); user != nil || fsGroup(pod) != nil {
-		perm = 0o644 // whoever the containers run as can read it: the folder is the pod's own
-	}
-	f[path] = file{[]byte(token), perm}
+	f.addOwned(path, []byte(token), pod, mode)
 	return nil
 }
 
@@ -98,10 +98,33 @@ func (m *Manager) forget(uid string) {
 	}
 }
 
-// onlyUser is the user that the pod's containers run as, if it isn't root.
-func onlyUser(pod *v1.Pod) *int64 {
-	if sc := pod.Spec.SecurityContext; sc != nil && sc.RunAsUser != nil && *sc.RunAsUser != 0 {
-		return sc.RunAsUser
+// addOwned puts in a file that only who the pod runs as, or its group, may read,
+// where all of its containers agree on that.
+func (f files) addOwned(path string, data []byte, pod *v1.Pod, mode *int32) {
+	user, perm := onlyUser(pod), or(mode)
+	if user != nil || fsGroup(pod) != nil {
+		perm = 0o600 // the group is let in when the file is written
 	}
-	return nil
+	f[path] = file{data, perm, user}
+}
+
+// onlyUser is the user that all of the pod's containers say they run as, nil if there is none.
+func onlyUser(pod *v1.Pod) *int64 {
+	var only *int64
+	for _, all := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range all {
+			var user *int64
+			if sc := pod.Spec.SecurityContext; sc != nil {
+				user = sc.RunAsUser
+			}
+			if sc := all[i].SecurityContext; sc != nil && sc.RunAsUser != nil {
+				user = sc.RunAsUser
+			}
+			if user == nil || only != nil && *only != *user {
+				return nil
+			}
+			only = user
+		}
+	}
+	return only
 }
