@@ -16,6 +16,7 @@ import (
 	"github.com/reckon-project/reckon/agent/api"
 	"github.com/reckon-project/reckon/agent/containerd"
 	"github.com/reckon-project/reckon/agent/cri"
+	"github.com/reckon-project/reckon/agent/eviction"
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/image"
 	"github.com/reckon-project/reckon/agent/pod"
@@ -53,6 +54,9 @@ type Options struct {
 	// Gather is how long every report waits for others of the same moment (0: not at all).
 	Gather time.Duration
 
+	// Upkeep is how the node looks after itself.
+	Upkeep Upkeep
+
 	// Runtime replaces containerd (agent/hollow).
 	Runtime runtime.Runtime
 	// Capacity replaces what the machine has.
@@ -75,7 +79,9 @@ type Agent struct {
 	host     *pod.Host
 	manager  *volume.Manager
 	node     nodeState
-	began    chan struct{} // closed once the runtime answers
+
+	thresholds []eviction.Threshold
+	began      chan struct{} // closed once the runtime answers
 
 	incarnation uint64
 
@@ -105,6 +111,10 @@ func New(o Options) (*Agent, error) {
 	if o.MaxPods == 0 {
 		o.MaxPods = 250
 	}
+	thresholds, err := o.Upkeep.Eviction.Parse()
+	if err != nil {
+		return nil, err
+	}
 	transport := o.API
 	if transport == nil {
 		transport = api.Transport(o.Bus, o.Node)
@@ -113,6 +123,7 @@ func New(o Options) (*Agent, error) {
 		o: o, log: o.Log.With("node", o.Node), clock: o.Clock, api: api.New(transport),
 		layout:  Layout(o),
 		workers: map[string]*running{}, began: make(chan struct{}), doomed: newDoomed(),
+		node: nodeState{wake: make(chan struct{}, 1)}, thresholds: thresholds,
 	}, nil
 }
 
@@ -153,6 +164,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"containerd", a.keepContainerd},
 		duty{"logs", a.rotateLogs},
 		duty{"volumes", a.removeVolumes},
+		duty{"pressure", a.watchPressure},
 	)
 }
 

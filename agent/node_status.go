@@ -10,15 +10,16 @@ import (
 	goruntime "runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/reckon-project/reckon/agent/machine"
 	"github.com/reckon-project/reckon/agent/report"
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/agent/volume"
@@ -40,6 +41,12 @@ type nodeState struct {
 	info        v1.NodeSystemInfo
 	strays      map[string]*v1.Pod
 	again       atomic.Bool
+	wake        chan struct{} // there is something to report
+
+	mu         sync.Mutex
+	conditions []v1.NodeConditionType // pressures
+	steps      []events.Step          // to be told with the next report
+	leaving    bool                   // it is being shut down
 }
 
 // measureNode finds out what the machine has.
@@ -55,30 +62,14 @@ func (a *Agent) measureNode(status runtime.Status) error {
 	capacity := a.o.Capacity
 	if capacity == nil {
 		var err error
-		if capacity, err = machineCapacity(a.o.Dir, a.o.MaxPods); err != nil {
+		if capacity, err = machine.Capacity(proc, a.o.Dir, a.o.MaxPods); err != nil {
 			return err
 		}
 	}
-	a.node.capacity, a.node.allocatable = capacity, capacity.DeepCopy()
+	a.node.capacity = capacity
+	a.node.allocatable = machine.Allocatable(capacity, a.o.Upkeep.SystemReserved, a.o.Upkeep.KubeReserved, a.kept(capacity))
 	a.node.info = systemInfo(status, a.o.Runtime == nil)
 	return nil
-}
-
-func machineCapacity(dir string, pods int) (v1.ResourceList, error) {
-	var info unix.Sysinfo_t
-	if err := unix.Sysinfo(&info); err != nil {
-		return nil, fmt.Errorf("ask for the machine's memory: %w", err)
-	}
-	out := v1.ResourceList{
-		v1.ResourceCPU:    *resource.NewQuantity(int64(goruntime.NumCPU()), resource.DecimalSI),
-		v1.ResourceMemory: *resource.NewQuantity(int64(info.Totalram)*int64(info.Unit), resource.BinarySI),
-		v1.ResourcePods:   *resource.NewQuantity(int64(pods), resource.DecimalSI),
-	}
-	var fs unix.Statfs_t
-	if err := unix.Statfs(dir, &fs); err == nil {
-		out[v1.ResourceEphemeralStorage] = *resource.NewQuantity(int64(fs.Blocks)*fs.Bsize, resource.BinarySI)
-	}
-	return out, nil
 }
 
 func systemInfo(status runtime.Status, real bool) v1.NodeSystemInfo {
@@ -144,7 +135,7 @@ func (a *Agent) runNode(ctx context.Context) error {
 	}
 	ticker := a.clock.NewTicker(lookAtNode)
 	defer ticker.Stop()
-	var sent nodePatch
+	sent := nodePatch{Conditions: node.Status.Conditions} // the times of their transitions go on
 	var at time.Time
 	for {
 		next := a.nodeStatus(ctx, &sent)
@@ -155,8 +146,9 @@ func (a *Agent) runNode(ctx context.Context) error {
 				return fmt.Errorf("node %s was deleted: %w", a.o.Node, events.ErrGone) // and is registered anew
 			}
 		}
-		if overdue || a.node.again.Swap(false) || !next.same(&sent) {
-			if err := a.reportNode(node, next, joined); err != nil {
+		steps := append(pressureSteps(a.o.Node, &sent, next), a.node.takeSteps()...)
+		if overdue || a.node.again.Swap(false) || len(steps) > 0 || !next.same(&sent) {
+			if err := a.reportNode(node, next, steps, joined); err != nil {
 				return err
 			}
 			sent, at, joined = *next, a.clock.Now(), 0
@@ -164,6 +156,7 @@ func (a *Agent) runNode(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-a.node.wake:
 		case <-ticker.C():
 		}
 	}
@@ -215,7 +208,8 @@ type nodePatch struct {
 
 // same compares what readers would notice.
 func (p *nodePatch) same(q *nodePatch) bool {
-	if len(p.Conditions) != len(q.Conditions) || len(p.Images) != len(q.Images) {
+	if len(p.Conditions) != len(q.Conditions) || len(p.Images) != len(q.Images) ||
+		!sameResources(p.Capacity, q.Capacity) || !sameResources(p.Allocatable, q.Allocatable) {
 		return false
 	}
 	for i := range p.Conditions {
@@ -247,17 +241,23 @@ func (a *Agent) nodeStatus(ctx context.Context, last *nodePatch) *nodePatch {
 		}
 		out.Conditions = append(out.Conditions, c)
 	}
-	add(v1.NodeMemoryPressure, v1.ConditionFalse, "KubeletHasSufficientMemory", "kubelet has sufficient memory available")
-	add(v1.NodeDiskPressure, v1.ConditionFalse, "KubeletHasNoDiskPressure", "kubelet has no disk pressure")
-	add(v1.NodePIDPressure, v1.ConditionFalse, "KubeletHasSufficientPID", "kubelet has sufficient PID available")
+	for _, p := range pressures {
+		if a.node.has(p.condition) {
+			add(p.condition, v1.ConditionTrue, p.bad, p.badMessage)
+		} else {
+			add(p.condition, v1.ConditionFalse, p.good, p.goodMessage)
+		}
+	}
 	status, err := a.runtime.Status(ctx)
 	switch {
 	case err != nil:
 		add(v1.NodeReady, v1.ConditionFalse, "KubeletNotReady", "container runtime is down: "+err.Error())
 	case !status.RuntimeReady || !status.NetworkReady:
 		add(v1.NodeReady, v1.ConditionFalse, "KubeletNotReady", status.Message)
+	case a.node.leaves():
+		add(v1.NodeReady, v1.ConditionFalse, "KubeletNotReady", "node is shutting down")
 	default:
-		add(v1.NodeReady, v1.ConditionTrue, "KubeletReady", "the agent is posting ready status")
+		add(v1.NodeReady, v1.ConditionTrue, "KubeletReady", "kubelet is posting ready status")
 	}
 	images, err := a.runtime.ListImages(ctx)
 	if err != nil {
@@ -279,8 +279,9 @@ func (a *Agent) nodeStatus(ctx context.Context, last *nodePatch) *nodePatch {
 	return out
 }
 
-// reportNode tells the node's status, in answer to an event if cause isn't 0.
-func (a *Agent) reportNode(node *v1.Node, p *nodePatch, cause uint64) error {
+// reportNode tells the node's status and what happened, in answer to an event if
+// cause isn't 0.
+func (a *Agent) reportNode(node *v1.Node, p *nodePatch, steps []events.Step, cause uint64) error {
 	data, err := json.Marshal(map[string]any{"status": p})
 	if err != nil {
 		return err
@@ -290,6 +291,9 @@ func (a *Agent) reportNode(node *v1.Node, p *nodePatch, cause uint64) error {
 		if c.Type == v1.NodeReady && c.Status != v1.ConditionTrue {
 			reason, note = "NodeNotReady", c.Message
 		}
+	}
+	if len(steps) > 0 {
+		reason, note = events.JoinSteps(steps)
 	}
 	f := report.Fact{Key: events.Key{Resource: "nodes", Name: a.o.Node}, UID: string(node.UID), Patch: data, Reason: reason, Note: note}
 	if cause != 0 {

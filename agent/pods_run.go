@@ -62,6 +62,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.manager = &volume.Manager{Dir: a.podsDir(), VolumesDir: a.volumesDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable}
 	a.host.Volumes = a.manager
 	a.host.Dir = a.o.Dir
+	a.host.NodeSide = side{a}
 	a.host.CgroupPrefix = a.layout.CgroupPrefix()
 	a.host.SetShares = a.layout.SetShares
 	a.host.RemoveCgroup = a.layout.RemoveCgroups
