@@ -19,6 +19,7 @@ import (
 	"github.com/reckon-project/reckon/agent/eviction"
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/image"
+	"github.com/reckon-project/reckon/agent/measure"
 	"github.com/reckon-project/reckon/agent/pod"
 	"github.com/reckon-project/reckon/agent/report"
 	"github.com/reckon-project/reckon/agent/runtime"
@@ -78,6 +79,7 @@ type Agent struct {
 	reporter *report.Reporter
 	host     *pod.Host
 	manager  *volume.Manager
+	measured *measure.Meter
 	node     nodeState
 
 	thresholds []eviction.Threshold
@@ -153,6 +155,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.prepare(ctx); err != nil {
 		return err
 	}
+	a.measured = a.meter()
 	close(a.began)
 	return a.supervise(ctx,
 		duty{"reports", a.reporter.Run},
@@ -161,6 +164,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"feed", a.followFeed},
 		duty{"events", a.followEvents},
 		duty{"serving", a.serve},
+		duty{"usage", a.tellUsage},
 		duty{"containerd", a.keepContainerd},
 		duty{"logs", a.rotateLogs},
 		duty{"volumes", a.removeVolumes},

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	apiextensionsapiserver "k8s.io/apiextensions-apiserver/pkg/apiserver"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/apiserver/pkg/endpoints/discovery/aggregated"
@@ -26,6 +27,7 @@ import (
 	"k8s.io/kubernetes/pkg/kubeapiserver"
 
 	"github.com/reckon-project/reckon/gateway/history"
+	"github.com/reckon-project/reckon/gateway/metrics"
 )
 
 // shared is what the three servers of the chain (Kubernetes, custom resources,
@@ -112,6 +114,7 @@ func (s *Server) newShared(ctx context.Context, o options.CompletedOptions) (*sh
 	}
 	c.RequestInfoResolver = history.Resolver{Next: genericapiserver.NewRequestInfoResolver(c)}
 	c.AggregatedDiscoveryGroupManager = aggregated.NewResourceManager("apis")
+	c.AggregatedDiscoveryGroupManager.SetGroupVersionPriority(metav1.GroupVersion(metrics.GroupVersion), metrics.Priority, metrics.Priority)
 	c.BuildHandlerChainFunc = func(api http.Handler, c *genericapiserver.Config) http.Handler {
 		return s.past.Strip(withOrigin(genericapiserver.DefaultBuildHandlerChain(s.past.Serve(s.local.short.overHTTP(api)), c)))
 	}

@@ -28,7 +28,7 @@ import (
 )
 
 // groups lists the API groups of kube-apiserver in its order, which decides
-// what an unqualified resource name means. All but the core group are upstream's.
+// what an unqualified resource name means. All but the core group and metrics are upstream's.
 func (s *Server) groups(c controlplane.CompletedConfig, client *kubernetes.Clientset) ([]controlplaneapiserver.RESTStorageProvider, error) {
 	core, err := s.newCore(c, client)
 	if err != nil {
@@ -58,5 +58,6 @@ func (s *Server) groups(c controlplane.CompletedConfig, client *kubernetes.Clien
 		admissionregistrationrest.RESTStorageProvider{Authorizer: authz, DiscoveryClient: client.Discovery()},
 		eventsrest.RESTStorageProvider{TTL: c.ControlPlane.EventTTL},
 		resourcerest.RESTStorageProvider{NamespaceClient: client.CoreV1().Namespaces(), Authorizer: authz},
+		s.metrics,
 	}, nil
 }

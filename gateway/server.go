@@ -19,6 +19,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/reckon-project/reckon/gateway/metrics"
 	"github.com/reckon-project/reckon/gateway/news"
 	"github.com/reckon-project/reckon/gateway/nodeleases"
 	"github.com/reckon-project/reckon/gateway/past"
@@ -34,6 +35,8 @@ type Server struct {
 	news       *news.Book
 	leases     *nodeleases.Heard
 	past       *past.Past
+	usage      *metrics.Book
+	metrics    metrics.Provider
 	direct     *direct
 	local      *inProcess
 	aggregator *aggregatorapiserver.APIAggregator
@@ -98,6 +101,7 @@ func (s *Server) assemble(ctx context.Context) error {
 	s.direct = newDirect(o.Log)
 	s.news = news.New(news.Options{Log: o.Log, Volatile: o.Volatile})
 	s.leases = nodeleases.New(nodeleases.Options{Bus: o.Bus, Log: o.Log, Volatile: o.Volatile})
+	s.newUsage()
 	s.past = past.New(past.Options{Log: o.Bus.Log(), Objects: s.stores.At})
 	upstream, err := o.upstream(s.base, s.listener, advertised, keys)
 	if err != nil {
@@ -141,6 +145,7 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return s.stores.Run(storesCtx) })
 	g.Go(func() error { return s.news.Run(storesCtx) })
 	g.Go(func() error { return s.leases.Run(storesCtx) })
+	g.Go(func() error { return s.usage.Run(storesCtx) })
 	g.Go(func() error { return s.direct.run(storesCtx) })
 	g.Go(func() error {
 		defer stopStores() // the stores serve until the last request is answered

@@ -37,6 +37,9 @@ func (s *Server) servers(kube *controlplane.Config, extensions *apiextensionsapi
 	if err != nil {
 		return nil, fmt.Errorf("make the aggregating server: %w", err)
 	}
+	if err := registerMetrics(server, aggregator.GenericConfig.LoopbackClientConfig); err != nil {
+		return nil, fmt.Errorf("register the metrics API: %w", err)
+	}
 	return server, nil
 }
 

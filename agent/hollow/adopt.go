@@ -50,7 +50,7 @@ func (r *Runtime) Adopt(p *v1.Pod) {
 
 // adopt adds one attempt of a container in the state that was reported.
 func (r *Runtime) adopt(s *sandbox, spec *v1.Container, attempt uint32, id string, state v1.ContainerState, image string) {
-	c := &container{sandbox: s}
+	c := &container{sandbox: s, uses: usesOfAdopted(s, spec)}
 	meta := &cri.ContainerMetadata{Name: spec.Name, Attempt: attempt}
 	c.status = &cri.ContainerStatus{Id: id, Metadata: meta, Image: &cri.ImageSpec{Image: spec.Image}, ImageRef: image}
 	switch {

@@ -20,7 +20,11 @@ func (r *Runtime) CreateContainer(_ context.Context, id string, config *cri.Cont
 	if !ok {
 		return "", fmt.Errorf("sandbox %s: %w", id, events.ErrNotFound)
 	}
-	c := &container{sandbox: s}
+	used, err := usesOf(s.item.Annotations, config.Linux.GetResources())
+	if err != nil {
+		return "", err
+	}
+	c := &container{sandbox: s, uses: used}
 	c.item = &cri.Container{Id: r.id("container", s.item.Metadata.Uid, config.Metadata.Name, config.Metadata.Attempt), PodSandboxId: id, Metadata: config.Metadata, Image: config.Image, Labels: config.Labels}
 	c.status = &cri.ContainerStatus{Id: c.item.Id, Metadata: config.Metadata, State: cri.ContainerState_CONTAINER_CREATED,
 		CreatedAt: r.clock.Now().UnixNano(), Image: config.Image, ImageRef: config.Image.Image, Annotations: config.Annotations}

@@ -18,6 +18,8 @@ import (
 const (
 	annotationExitAfter = "hollow.reckon.dev/exit-after"
 	annotationExitCode  = "hollow.reckon.dev/exit-code"
+	annotationCPU       = "hollow.reckon.dev/cpu"    // that each container uses
+	annotationMemory    = "hollow.reckon.dev/memory" // that each container uses
 )
 
 // Runtime pretends. It is a runtime.Runtime.
@@ -45,6 +47,7 @@ type container struct {
 	item    *cri.Container
 	status  *cri.ContainerStatus
 	exit    clock.Timer
+	uses    uses
 }
 
 var _ runtime.Runtime = (*Runtime)(nil)
@@ -165,9 +168,6 @@ func (r *Runtime) Events(ctx context.Context, f func(runtime.Event)) error {
 func (r *Runtime) Status(context.Context) (runtime.Status, error) {
 	return runtime.Status{Name: "hollow", Version: "1", RuntimeReady: true, NetworkReady: true}, nil
 }
-
-// Stats implements runtime.Runtime.
-func (r *Runtime) Stats(context.Context) ([]*cri.ContainerStats, error) { return nil, nil }
 
 // ImageStatus implements runtime.Images: every image is there, but for those of
 // registries that there can't be.

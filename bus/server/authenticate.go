@@ -78,7 +78,7 @@ func permissions(identity string) (*server.Permissions, error) {
 	case "user", "controller": // the API, and what is served beside it
 	case "node":
 		publish = append(publish,
-			"put."+token+".fact."+name+".>", "beat."+name, "bus.durable",
+			"put."+token+".fact."+name+".>", "beat."+name, "usage."+name, "bus.durable",
 			"read."+token+".>", "t.u.read."+token+".>",
 			"t.d.tunnel."+name+".>")
 		subscribe = append(subscribe,

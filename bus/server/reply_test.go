@@ -48,7 +48,7 @@ func TestReplyGoesNowhereElse(t *testing.T) {
 	}
 	subjects := []string{
 		fact.Subject(), bus.PutSubject("node:n1", fact.Subject()), "bus.durable", "read.node:n1.get.LOG", "read.node:n1.conn",
-		"api.node:n1.anything", "beat.n1",
+		"api.node:n1.anything", "beat.n1", "usage.n1",
 	}
 	for _, subject := range subjects {
 		for _, reply := range targets {

@@ -116,7 +116,7 @@ func (p *Past) Serve(api http.Handler) http.Handler {
 			}
 			return
 		}
-		p.serve(w, r.WithContext(store.WithMoment(r.Context(), m.Sequence)), m, api)
+		p.serve(w, r.WithContext(store.WithTime(store.WithMoment(r.Context(), m.Sequence), m.Time)), m, api)
 	})
 }
 

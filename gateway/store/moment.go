@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -145,4 +146,17 @@ func (f *Factory) At(ctx context.Context, r schema.GroupResource, position uint6
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+type timeKey struct{}
+
+// WithTime says at which time the moment of the context was.
+func WithTime(ctx context.Context, at time.Time) context.Context {
+	return context.WithValue(ctx, timeKey{}, at)
+}
+
+// TimeOf is the time that WithTime put into the context.
+func TimeOf(ctx context.Context) (time.Time, bool) {
+	at, ok := ctx.Value(timeKey{}).(time.Time)
+	return at, ok
 }

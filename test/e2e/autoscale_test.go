@@ -124,21 +124,37 @@ func serveMetrics(t *testing.T, s *server, client *kubernetes.Clientset) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := services.ApiregistrationV1().APIServices().Create(t.Context(), &apiregistrationv1.APIService{
-		ObjectMeta: metav1.ObjectMeta{Name: "v1beta1.metrics.k8s.io"},
-		Spec: apiregistrationv1.APIServiceSpec{
-			Group: "metrics.k8s.io", Version: "v1beta1", GroupPriorityMinimum: 100, VersionPriority: 100, CABundle: certificate,
-			Service: &apiregistrationv1.ServiceReference{Namespace: "default", Name: "metrics", Port: &port},
-		},
-	}, metav1.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	takeOver(t, services, apiregistrationv1.APIServiceSpec{
+		Group: "metrics.k8s.io", Version: "v1beta1", GroupPriorityMinimum: 100, VersionPriority: 100, CABundle: certificate,
+		Service: &apiregistrationv1.ServiceReference{Namespace: "default", Name: "metrics", Port: &port},
+	})
 	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		if _, err = client.RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods").DoRaw(t.Context()); err == nil {
+		answer, err := client.RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/namespaces/default/pods").DoRaw(t.Context())
+		if err == nil && strings.Contains(string(answer), `"cpu":"100m"`) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the metrics API never answered: %v", err)
+			t.Fatalf("the metrics API never answered: %s, %v", answer, err)
+		}
+	}
+}
+
+// takeOver has metrics.k8s.io served by somebody else, as kubectl apply does with
+// what metrics-server comes with.
+func takeOver(t *testing.T, services *aggregatorclient.Clientset, to apiregistrationv1.APIServiceSpec) {
+	t.Helper()
+	api := services.ApiregistrationV1().APIServices()
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		have, err := api.Get(t.Context(), "v1beta1.metrics.k8s.io", metav1.GetOptions{})
+		if err == nil {
+			have.Spec = to
+			_, err = api.Update(t.Context(), have, metav1.UpdateOptions{})
+		}
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the metrics API wasn't taken over: %v", err)
 		}
 	}
 }
