@@ -22,6 +22,7 @@ type Client struct {
 	identity  string
 	logger    *slog.Logger
 	transport *http.Transport
+	started   started
 }
 
 // Open connects to the bus with credentials.
@@ -62,8 +63,9 @@ func (c *Client) Identity() string { return c.identity }
 // host ("http://reckon/api/v1/…"); watches are streams.
 func (c *Client) Transport() http.RoundTripper { return c.transport }
 
-// Close ends what is open on the client.
+// Close ends what is open on the client, and returns when it has ended.
 func (c *Client) Close() error {
+	c.started.end()
 	c.transport.CloseIdleConnections()
 	return c.Bus.Close()
 }

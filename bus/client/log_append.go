@@ -34,10 +34,14 @@ func (l *Log) Append(ctx context.Context, e bus.Entry) (uint64, error) {
 	return stored.Sequence, nil
 }
 
-// Start is Append in a goroutine of its own.
+// Start is Append beside the caller: one after the other, in the order that they
+// were started in. Close ends those under way.
 func (l *Log) Start(e bus.Entry) *bus.Pending {
 	p, complete := bus.NewPending()
-	go func() { complete(l.Append(context.Background(), e)) }()
+	run := l.c.started.begin(func(ctx context.Context) { complete(l.Append(ctx, e)) })
+	if !run {
+		complete(0, fmt.Errorf("report on %s: %w: not stored: the client is closed", e.Event.Key, events.ErrUnavailable))
+	}
 	return p
 }
 
