@@ -13,7 +13,7 @@ import (
 
 // ask sends one write to the API, as an answer to the event at cause. gone reports
 // that there is no such object; any other refusal is an error of class
-// [events.ErrConflict].
+// [events.ErrConflict]. After other errors nobody knows whether it was done.
 func ask(ctx context.Context, api http.RoundTripper, method, path, contentType string, body []byte, cause uint64, trace string) (gone bool, err error) {
 	r, err := http.NewRequestWithContext(ctx, method, "http://api"+path, bytes.NewReader(body))
 	if err != nil {
@@ -33,7 +33,11 @@ func ask(ctx context.Context, api http.RoundTripper, method, path, contentType s
 	defer answer.Body.Close()
 	if answer.StatusCode >= 300 {
 		text, _ := io.ReadAll(io.LimitReader(answer.Body, 4096)) // what it says is for the log only
-		return answer.StatusCode == http.StatusNotFound, fmt.Errorf("%w: %s %s: %s: %s", events.ErrConflict, method, path, answer.Status, text)
+		class := events.ErrConflict
+		if answer.StatusCode >= http.StatusInternalServerError {
+			class = events.ErrUnavailable
+		}
+		return answer.StatusCode == http.StatusNotFound, fmt.Errorf("%w: %s %s: %s: %s", class, method, path, answer.Status, text)
 	}
 	_, err = io.Copy(io.Discard, answer.Body)
 	return false, err

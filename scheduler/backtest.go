@@ -8,6 +8,7 @@ import (
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 	corev1 "k8s.io/api/core/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	"k8s.io/apimachinery/pkg/types"
 )
 
@@ -113,7 +114,7 @@ func (b *backtest) take(c projections.Change) {
 	}
 	b.report.Ended = c.Event.Time
 	k := c.Event.Key
-	if c.Void != nil || k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "apps" {
+	if c.Void != nil || k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "apps" && k.Group != resourcev1.GroupName {
 		return
 	}
 	for _, side := range []*cluster{b.recorded, b.tried} {
@@ -189,7 +190,7 @@ func (b *backtest) decide(c projections.Change, pod *corev1.Pod) *replayed {
 	r := &replayed{pod: c.Event.Key}
 	b.pods[pod.UID] = r
 	b.order = append(b.order, r)
-	p := &pending{object: c.Old, pod: pod, class: b.tried.classOf(pod), arrival: c.Old.Version, claims: claimsOf(pod)}
+	p := &pending{object: c.Old, pod: pod, class: b.tried.classOf(pod), arrival: c.Old.Version, claims: waitsFor(pod)}
 	b.queue.add(p)
 	if !b.place(p, r) {
 		b.report.Tried.Waited++

@@ -21,7 +21,9 @@ func (b *backtest) takeVolumes(c projections.Change) {
 		case "storageclasses":
 			side.volumes.setClass(k.Name, value[*storagev1.StorageClass](c.New))
 		default:
-			continue
+			if !side.takeDevice(c) {
+				continue
+			}
 		}
 		again = true
 	}

@@ -32,6 +32,7 @@ type class struct {
 	preferred       *nodeaffinity.PreferredSchedulingTerms
 	preferredWeight int64
 	claimed         *claimed  // nil: pods without claims
+	wanted          *wanted   // nil: pods without resource claims
 	checked         []request // of the demand: what a node must have left
 	images          []string
 	spread          uint64 // see imagesSpread
@@ -78,13 +79,14 @@ func (c *cluster) classOf(pod *corev1.Pod) *class {
 	constraints, spreadKey, allKeys := c.topology.constraintsOf(pod, crowd, plugins)
 	var space [512]byte
 	claimed := c.volumes.claimedBy(pod)
-	key := claimed.appendKey(crowd.appendKey(classKey(space[:0], pod, d), spreadKey))
+	wanted := c.devices.wantedBy(pod)
+	key := wanted.appendKey(claimed.appendKey(crowd.appendKey(classKey(space[:0], pod, d), spreadKey)))
 	cl := c.classes[string(key)]
 	if cl == nil {
 		c.dropIdleClasses()
 		cl = &class{
 			key: string(key), plugins: plugins, demand: d, nodeName: pod.Spec.NodeName,
-			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations), claimed: claimed,
+			tolerations: pod.Spec.Tolerations, toleratesCordon: toleratesCordon(pod.Spec.Tolerations), claimed: claimed, wanted: wanted,
 			priority: priorityOf(pod), neverPreempts: neverPreempts(pod),
 		}
 		cl.checked = cl.plugins.settings.checked(&c.resources, d.requests)
@@ -189,6 +191,9 @@ func (c *cluster) look(cl *class) {
 	spread := c.imagesSpread(cl)
 	stale := spread != cl.spread
 	cl.spread = spread
+	if cl.wanted != nil && cl.wanted.looked != c.devices.everywhere {
+		cl.wanted.looked, stale = c.devices.everywhere, true
+	}
 	switch {
 	case cl.looked == end && cl.verdicts != nil && !stale:
 		c.survey(cl, false)

@@ -22,6 +22,7 @@ type cluster struct {
 	pods          map[types.UID]*bound
 	classes       map[string]*class
 	volumes       volumes
+	devices       devices
 	topology      topology
 	budgets       budgets
 	nominated     nominations
@@ -54,6 +55,7 @@ func newCluster(config *Config) *cluster {
 		pods:      map[types.UID]*bound{},
 		classes:   map[string]*class{},
 		volumes:   newVolumes(),
+		devices:   newDevices(),
 		budgets:   budgets{},
 		nominated: nominations{},
 	}
@@ -74,6 +76,7 @@ func newClusterOf(s *projections.Snapshot, config *Config) *cluster {
 	c := newCluster(config)
 	c.takeOwners(s)
 	c.volumes.takeAll(s)
+	c.takeDevices(s)
 	for n := range projections.List[*corev1.Node](s, "", "nodes", "") {
 		c.setNode(n.Name, n)
 	}

@@ -171,7 +171,7 @@ func parseProfile(at string, p *configv1.KubeSchedulerProfile) (out profile, err
 // absentPlugins are Kubernetes' that may be disabled here because they aren't there.
 var absentPlugins = []string{
 	"SchedulingGates", "PrioritySort", "NodeVolumeLimits",
-	"DefaultPreemption", "DefaultBinder", "DynamicResources", "GangScheduling",
+	"DefaultPreemption", "DefaultBinder", "GangScheduling",
 }
 
 func unknownPlugin(field, name string, usual []string) error {

@@ -41,7 +41,7 @@ profiles:
 	for _, s := range p.scores {
 		scores = append(scores, s.Name())
 	}
-	if got := strings.Join(filters, " "); got != "NodeUnschedulable NodeName TaintToleration NodeAffinity NodeResourcesFit VolumeRestrictions VolumeBinding VolumeZone InterPodAffinity" || p.static != 4 {
+	if got := strings.Join(filters, " "); got != "NodeUnschedulable NodeName TaintToleration NodeAffinity NodeResourcesFit VolumeRestrictions VolumeBinding VolumeZone DynamicResources InterPodAffinity" || p.static != 4 {
 		t.Errorf("filters %s, %d static", got, p.static)
 	}
 	if got := strings.Join(scores, " "); got != "TaintToleration NodeResourcesFit" || p.staticScores != 1 || p.spread != 0 {

@@ -153,6 +153,10 @@ func refusal(c *cluster, cl *class) (message, reasons string) {
 		message = fmt.Sprintf("0/%d nodes are available: %s.", c.ready, cl.claimed.problem)
 		return message, reasonsIn(message)
 	}
+	if cl.wanted != nil && cl.wanted.problem != "" {
+		message = fmt.Sprintf("0/%d nodes are available: %s.", c.ready, cl.wanted.problem)
+		return message, reasonsIn(message)
+	}
 	counts := map[string]int{}
 	judged := 0
 	judge := func(n *node) {

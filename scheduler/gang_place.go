@@ -11,17 +11,29 @@ import (
 
 // placeGang finds nodes for a gang's pods, in the view first. Only if enough of them fit
 // at once they are placed, in one batch of events that is stored as a whole or not at all.
+// If their resource claims have no devices yet, all hold their nodes until they have.
 func (l *loop) placeGang(ctx context.Context, g *gang) error {
-	helped, going := l.cluster.helped, g.going()
+	helped, going, now := l.cluster.helped, g.going(), l.options.Clock.Now()
 	var fitting, rest []*pending
 	var taken []*pending // of those, that didn't hold a node before
 	said := map[*pending]*events.Event{}
+	writes := map[*pending][]claimWrite{} // of those that wait for devices
 	problem := ""
 	for _, p := range g.inOrder() {
+		if p.claims != nil {
+			l.reclassed(p) // a claim may have its devices from the one before
+		}
 		held := l.held(p)
 		n := held
 		if n == nil && !l.claimsWait(p) {
 			n = schedule(l.cluster, p.class)
+		}
+		var devices devicePlan
+		if n != nil && p.claims != nil {
+			var ok bool
+			if devices, _, ok = l.cluster.planDevices(p.pod, p.class, n, now); !ok {
+				n = nil
+			}
 		}
 		if n == nil {
 			if rest = append(rest, p); problem == "" {
@@ -31,7 +43,10 @@ func (l *loop) placeGang(ctx context.Context, g *gang) error {
 		}
 		l.cluster.open(p.class)
 		said[p] = l.placement(p, n)
-		if held == nil {
+		if devices.waits {
+			writes[p] = devices.assume(l.cluster, p.pod, now)
+		}
+		if held == nil || l.cluster.pods[p.pod.UID] == nil {
 			l.cluster.bind(p.pod, n, p.class.demand)
 			taken = append(taken, p)
 		}
@@ -44,19 +59,86 @@ func (l *loop) placeGang(ctx context.Context, g *gang) error {
 	if going+len(fitting) < g.size {
 		for _, p := range taken {
 			l.cluster.removePod(p.pod.UID)
+			p.holds = false
+		}
+		for p, w := range writes {
+			l.unassume(p, w)
 		}
 		l.cluster.helped = helped // all is as it was
-		return l.parkGang(ctx, g, problem)
+		if l.gangComes(g) {
+			return nil
+		}
+		if err := l.parkGang(ctx, g, problem); err != nil {
+			return err
+		}
+		for _, p := range taken {
+			l.freeUnused(ctx, p, anyway)
+		}
+		return nil
 	}
 	for _, p := range rest { // enough go without them: now each is on its own
 		l.queue.activate(p)
+	}
+	if len(writes) > 0 {
+		l.holdGang(ctx, fitting, writes, now)
+		return nil
 	}
 	return l.bindGang(ctx, g, fitting, said)
 }
 
 // claimsWait reports that a pod's claims wait for its node: a gang's can't be bound at once.
 func (l *loop) claimsWait(p *pending) bool {
-	return p.claims != nil && len(l.cluster.volumes.claimedBy(p.pod).unbound) > 0
+	if p.claims == nil {
+		return false
+	}
+	c := l.cluster.volumes.claimedBy(p.pod)
+	return c != nil && len(c.unbound) > 0
+}
+
+// holdGang has a gang's pods hold their nodes until all have their devices.
+func (l *loop) holdGang(ctx context.Context, pods []*pending, writes map[*pending][]claimWrite, now time.Time) {
+	for _, p := range pods {
+		w, waits := writes[p]
+		p.holds, p.ready = true, !waits
+		l.queue.wait(p, now.Add(bindWithin))
+		if len(w) > 0 {
+			l.attempts++
+			p.attempt = l.attempts
+			l.writes.start(ctx, p, w)
+		}
+	}
+}
+
+// gangComes has a gang wait quietly while claims of its pods aren't made yet.
+func (l *loop) gangComes(g *gang) bool {
+	var until time.Time
+	for _, p := range g.inOrder() {
+		if w := p.class.wanted; w != nil && l.comes(p, w) {
+			until = p.due
+		}
+	}
+	if until.IsZero() {
+		return false
+	}
+	for _, p := range g.inOrder() {
+		if p.state == active {
+			l.queue.wait(p, until)
+		}
+	}
+	return true
+}
+
+// othersWait reports that others of a pod's gang have no devices yet.
+func (p *pending) othersWait() bool {
+	if p.gang == nil {
+		return false
+	}
+	for o := range p.gang.members {
+		if o != p && o.holds && !o.ready {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *loop) gangProblem(p *pending) string {
@@ -86,6 +168,7 @@ func (l *loop) bindGang(ctx context.Context, g *gang, pods []*pending, placement
 	var batch []bus.Entry
 	for _, p := range pods {
 		l.queue.place(p)
+		p.holds = false
 		if p.claims != nil {
 			l.cluster.volumes.use(p.pod)
 		}

@@ -45,11 +45,17 @@ func newHarness(t testing.TB, wrap func(bus.Bus) bus.Bus, options ...projections
 
 // start runs a scheduler; stop ends it.
 func (h *harness) start(holder string) (stop func()) {
+	return h.startOptions(Options{Holder: holder, API: patches{h}})
+}
+
+// startOptions is start with other options.
+func (h *harness) startOptions(o Options) (stop func()) {
+	o.Bus, o.Projection = h.bus, h.projection
 	ctx, cancel := context.WithCancel(h.ctx)
 	done := make(chan struct{})
 	h.group.Go(func() {
 		defer close(done)
-		if err := New(Options{Bus: h.bus, Projection: h.projection, Holder: holder, API: patches{h}}).Run(ctx); ctx.Err() == nil {
+		if err := New(o).Run(ctx); ctx.Err() == nil {
 			h.t.Errorf("scheduler stopped: %v", err)
 		}
 	})

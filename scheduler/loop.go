@@ -11,6 +11,7 @@ import (
 	"github.com/reckon-project/reckon/projections"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
+	resourcev1 "k8s.io/api/resource/v1"
 	schedulingv1beta1 "k8s.io/api/scheduling/v1beta1"
 )
 
@@ -25,7 +26,7 @@ type loop struct {
 	cluster    *cluster
 	queue      *queue
 	outcomes   *outcomes
-	writes     volumeWrites
+	writes     claimWrites
 	evictions  evictions
 	extensions *extensions
 	gangs      gangs
@@ -40,7 +41,7 @@ func newLoop(o Options, lead bus.Leadership, s *projections.Snapshot) *loop {
 		options: o, lead: lead, log: o.Bus.Log(),
 		cluster: newClusterOf(s, o.Config), queue: newQueue(), outcomes: newOutcomes(),
 	}
-	l.writes = volumeWrites{api: o.API, outcomes: l.outcomes}
+	l.writes = claimWrites{api: o.API, outcomes: l.outcomes}
 	l.evictions = newEvictions(o.API, l.outcomes)
 	l.extensions = newExtensions(o.Config, l.outcomes)
 	l.gangs = newGangs(s)
@@ -153,6 +154,7 @@ func (l *loop) decide(ctx context.Context, p *pending) error {
 	}
 	if l.reserve(ctx, p, n) {
 		l.lookAtUsers()
+		l.next(p.class)
 		return nil
 	}
 	e := l.placement(p, n)
@@ -198,6 +200,14 @@ func (l *loop) refuse(ctx context.Context, p *pending) error {
 		}
 	}
 	l.queue.park(p)
+	if w := p.class.wanted; w != nil {
+		if l.comes(p, w) {
+			return nil
+		}
+		if w.problem == "" {
+			l.freeUnused(ctx, p, inTheWay)
+		}
+	}
 	if kept := l.cluster.nominatedName(p.pod.UID); reasons != p.reasons || kept != p.kept {
 		if kept == p.kept && l.saidEnough(p) {
 			return nil
@@ -234,7 +244,7 @@ func (l *loop) start(ctx context.Context, p *pending, e *events.Event) error {
 func (l *loop) take(changes []projections.Change) {
 	for _, c := range changes {
 		k := c.Event.Key
-		if k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "policy" && k.Group != schedulingv1beta1.GroupName && k.Group != "apps" {
+		if k.Group != "" && k.Group != "storage.k8s.io" && k.Group != "policy" && k.Group != schedulingv1beta1.GroupName && k.Group != "apps" && k.Group != resourcev1.GroupName {
 			continue
 		}
 		if c.Void == nil && (k.Resource == "nodes" || k.Resource == "pods" && frees(c)) {
@@ -243,6 +253,8 @@ func (l *loop) take(changes []projections.Change) {
 		switch k.Resource {
 		case "persistentvolumeclaims", "persistentvolumes", "storageclasses":
 			l.takeVolumes(c)
+		case "resourceclaims", "resourceslices", "deviceclasses", "devicetaintrules":
+			l.takeDevice(c)
 		case "nodes":
 			l.cluster.setNode(k.Name, value[*corev1.Node](c.New))
 			l.nodeGone(k.Name)
@@ -310,7 +322,7 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 		return
 	}
 	if p == nil {
-		p = &pending{object: object, pod: pod, class: l.cluster.classOf(pod), arrival: object.Version, reasons: reasonsSaid(pod), kept: pod.Status.NominatedNodeName, claims: claimsOf(pod)}
+		p = &pending{object: object, pod: pod, class: l.cluster.classOf(pod), arrival: object.Version, reasons: reasonsSaid(pod), kept: pod.Status.NominatedNodeName, claims: waitsFor(pod)}
 		if c != nil {
 			p.trace = c.Event.Traceparent
 		}
@@ -320,6 +332,9 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 		return
 	}
 	p.object, p.pod = object, pod
+	if len(pod.Spec.ResourceClaims) > 0 {
+		l.queue.reclaim(p, waitsFor(pod))
+	}
 	if c != nil && c.Void == nil && c.Event.Traceparent != "" {
 		p.trace = c.Event.Traceparent
 	}
@@ -330,11 +345,9 @@ func (l *loop) podChanged(object *events.Object, c *projections.Change) {
 			l.again(p)
 		}
 	case waiting:
-		l.queue.activate(p)
+		l.again(p)
 	default:
-		if cl := l.cluster.classOf(pod); cl != p.class {
-			l.queue.reclass(p, cl)
-		}
+		l.reclassed(p)
 	}
 }
 
@@ -373,9 +386,17 @@ func (l *loop) failed(f failure) {
 
 // again decides a pod anew, at once.
 func (l *loop) again(p *pending) {
-	if cl := l.cluster.classOf(p.pod); cl != p.class {
-		l.queue.reclass(p, cl)
-		return
+	if !l.reclassed(p) {
+		l.queue.activate(p)
 	}
-	l.queue.activate(p)
+}
+
+// reclassed moves a pod to the class it is of by now, and reports whether that is another one.
+func (l *loop) reclassed(p *pending) bool {
+	cl := l.cluster.classOf(p.pod)
+	if cl == p.class {
+		return false
+	}
+	l.queue.reclass(p, cl)
+	return true
 }

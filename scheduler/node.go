@@ -15,6 +15,7 @@ type node struct {
 	name       string
 	object     *corev1.Node
 	generation uint64 // of what static filters and scores look at
+	devices    uint64 // devices.clock at their last change
 
 	allocatable []int64 // by resource index
 	used        []int64

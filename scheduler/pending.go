@@ -38,6 +38,9 @@ type pending struct {
 
 	claims   []events.Key    // nil: none
 	holds    bool            // a node, while its claims are bound
+	ready    bool            // it holds it for its gang's others
+	coming   bool            // it waits for a claim that isn't made yet
+	came     time.Time       // since when
 	selected map[string]bool // claims that a node was seen selected for
 }
 

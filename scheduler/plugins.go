@@ -34,16 +34,16 @@ func known(s settings) (p plugins) {
 	p.preemption = s.preemption
 	p.filters = []filter{
 		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
-		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{}, VolumeZone{},
+		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{}, VolumeZone{}, DynamicResources{},
 		PodTopologySpread{}, InterPodAffinity{},
 	}
-	p.static, p.local = 4, 9
+	p.static, p.local = 4, 10
 	p.scores = []weighted{
 		{TaintToleration{}, 3}, {NodeAffinity{}, 2},
-		{s.fit, 1}, {NodeResourcesBalancedAllocation{s.balanced}, 1}, {ImageLocality{}, 1},
+		{s.fit, 1}, {NodeResourcesBalancedAllocation{s.balanced}, 1}, {ImageLocality{}, 1}, {DynamicResources{}, 2},
 		{PodTopologySpread{}, 2}, {InterPodAffinity{}, 2},
 	}
-	p.staticScores, p.localScores = 2, 5
+	p.staticScores, p.localScores = 2, 6
 	p.findOutlook()
 	return p
 }

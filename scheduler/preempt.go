@@ -109,7 +109,7 @@ func (c *cluster) candidates(cl *class) (found []*candidate, refusals map[string
 
 // hopeful are the nodes that refuse a class for a reason that goes away with pods, by index.
 func (c *cluster) hopeful(cl *class) (out []*node) {
-	if cl.claimed != nil && cl.claimed.problem != "" {
+	if cl.claimed != nil && cl.claimed.problem != "" || cl.wanted != nil && cl.wanted.problem != "" {
 		return nil
 	}
 	if cl.only != nil {

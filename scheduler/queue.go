@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	stdheap "container/heap"
+	"slices"
 	"time"
 
 	"github.com/reckon-project/reckon/events"
@@ -88,12 +89,7 @@ func (q *queue) place(p *pending) {
 // add takes in a new pod, which becomes active.
 func (q *queue) add(p *pending) {
 	q.pods[p.object.Key] = p
-	for _, claim := range p.claims {
-		if q.claiming[claim] == nil {
-			q.claiming[claim] = map[*pending]struct{}{}
-		}
-		q.claiming[claim][p] = struct{}{}
-	}
+	q.claim(p)
 	p.class.pods++
 	p.state = active
 	stdheap.Push(&q.active, p)
@@ -106,11 +102,35 @@ func (q *queue) remove(p *pending) {
 		delete(p.gang.members, p)
 	}
 	delete(q.pods, p.object.Key)
+	q.unclaim(p)
+}
+
+// claim lists a pod under its claims; unclaim undoes that.
+func (q *queue) claim(p *pending) {
+	for _, claim := range p.claims {
+		if q.claiming[claim] == nil {
+			q.claiming[claim] = map[*pending]struct{}{}
+		}
+		q.claiming[claim][p] = struct{}{}
+	}
+}
+
+func (q *queue) unclaim(p *pending) {
 	for _, claim := range p.claims {
 		if delete(q.claiming[claim], p); len(q.claiming[claim]) == 0 {
 			delete(q.claiming, claim)
 		}
 	}
+}
+
+// reclaim takes in that a pod's claims have other names, or names at all.
+func (q *queue) reclaim(p *pending, claims []events.Key) {
+	if slices.Equal(p.claims, claims) {
+		return
+	}
+	q.unclaim(p)
+	p.claims = claims
+	q.claim(p)
 }
 
 // reclass moves a pod whose requirements changed.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -122,24 +123,36 @@ func (h *harness) do(words []string) {
 		h.budget(name, words[2:])
 	case "gone":
 		h.delete(pod)
+	case "devices", "drop-devices", "device-class", "device-taint", "resource-claim", "drop-resource-claim", "claim-made", "users-gone", "users-leave", "device-ready", "device-failed":
+		h.doDevices(words)
 	default:
 		h.doVolumes(words)
 	}
 }
 
-// show writes the scheduler's events since the last call.
+// show writes the scheduler's events since the last call; first those on resource claims, by
+// name, since they are written beside the others.
 func (h *harness) show(out *strings.Builder) {
+	var claims, others []string
 	for e, err := range h.bus.Log().Read(h.ctx, h.shown+1) {
 		if err != nil {
 			h.t.Fatal(err)
 		}
 		h.shown = e.Sequence
-		if e.Source == Component {
-			fmt.Fprintf(out, "%s %s: %s\n", e.Type, e.Key, e.Note)
-			if e.Why != "" {
-				fmt.Fprintf(out, "    %s\n", e.Why)
+		line := fmt.Sprintf("%s %s: %s\n", e.Type, e.Key, e.Note)
+		switch {
+		case e.Source != Component:
+		case e.Key.Resource == "resourceclaims":
+			claims = append(claims, line)
+		default:
+			if others = append(others, line); e.Why != "" {
+				others = append(others, "    "+e.Why+"\n")
 			}
 		}
+	}
+	slices.Sort(claims)
+	for _, line := range append(claims, others...) {
+		out.WriteString(line)
 	}
 }
 
@@ -208,6 +221,10 @@ func parsePod(t testing.TB, name string, words []string) *corev1.Pod {
 		case "claim":
 			p.Spec.Volumes = append(p.Spec.Volumes, corev1.Volume{Name: v, VolumeSource: corev1.VolumeSource{
 				PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: v}}})
+		case "device":
+			p.Spec.ResourceClaims = append(p.Spec.ResourceClaims, corev1.PodResourceClaim{Name: v, ResourceClaimName: &v})
+		case "device-template":
+			p.Spec.ResourceClaims = append(p.Spec.ResourceClaims, corev1.PodResourceClaim{Name: v, ResourceClaimTemplateName: &v})
 		case "gang":
 			name, size, _ := strings.Cut(v, ":")
 			p.Annotations = map[string]string{AnnotationGang: name, AnnotationGangSize: size}

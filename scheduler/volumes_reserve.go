@@ -1,9 +1,6 @@
 package scheduler
 
 import (
-	"context"
-	"time"
-
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
 
@@ -11,97 +8,55 @@ import (
 	"github.com/reckon-project/reckon/projections"
 )
 
-// bindWithin is how long a pod holds its node while its claims are bound, before
-// it is looked at again.
-const bindWithin = 10 * time.Minute
+// volumePlan is which volumes a pod's claims get on a node.
+type volumePlan struct {
+	claims *claimed // nil: none that wait
+	found  []*corev1.PersistentVolume
+}
 
-// reserve has a pod whose claims wait for a node hold n while volumes are found
-// or made there; false if nothing is to be waited for. The pod waits: its claims'
-// changes bring it back, and then it is placed on the node it holds.
-func (l *loop) reserve(ctx context.Context, p *pending, n *node) bool {
-	if p.claims == nil {
-		return false
-	}
-	c := l.cluster.volumes.claimedBy(p.pod)
-	if len(c.unbound) == 0 {
-		return false
+// plan finds volumes for the claims that wait for a pod's node; false if there
+// are none: the class was judged before a claim changed.
+func (v *volumes) plan(pod *corev1.Pod, n *node) (volumePlan, bool) {
+	c := v.claimedBy(pod)
+	if c == nil || len(c.unbound) == 0 {
+		return volumePlan{}, c == nil || c.problem == ""
 	}
 	found, ok := c.assign(n.object)
-	if !ok { // the class was judged before a claim changed
-		l.release(p)
-		l.retryLater(p)
-		return true
+	return volumePlan{c, found}, ok
+}
+
+func (p volumePlan) waits() bool { return p.claims != nil }
+
+// assume takes the volumes, and gives what has to be written so that it is so.
+func (p volumePlan) assume(v *volumes, n *node) (writes []claimWrite, taken []*unboundClaim) {
+	if p.claims == nil {
+		return nil, nil
 	}
-	var writes []volumeWrite
-	var taken []*unboundClaim
-	for i, u := range c.unbound {
+	for i, u := range p.claims.unbound {
 		switch {
 		case u.selected != "":
-		case found[i] != nil:
-			l.cluster.volumes.assumed[found[i].Name] = found[i]
+		case p.found[i] != nil:
+			v.assumed[p.found[i].Name] = p.found[i]
 			taken = append(taken, u)
-			writes = append(writes, claimVolume(found[i], u.claim))
+			writes = append(writes, claimVolume(p.found[i], u.claim))
 		default:
 			writes = append(writes, selectNode(u.claim, n.name))
 		}
 	}
-	l.cluster.removePod(p.pod.UID)
-	l.cluster.bind(p.pod, n, p.class.demand)
-	l.cluster.volumes.use(p.pod)
-	p.holds = true
-	l.queue.wait(p, l.options.Clock.Now().Add(bindWithin))
-	if len(writes) > 0 {
-		l.attempts++
-		p.attempt = l.attempts
-		l.writes.start(ctx, p, writes)
-	}
-	for _, u := range taken { // others have one less to choose from
-		u.free.generation++
-		l.classChanged(u.class.Name)
-	}
-	return true
+	return writes, taken
 }
 
-// heldNode is the node that a pod holds for its volumes, nil if it holds none
-// or can't be there any more.
-func (l *loop) heldNode(p *pending) *node {
-	b := l.cluster.pods[p.pod.UID]
-	if b != nil && b.node.object != nil {
-		if c := l.cluster.volumes.claimedBy(p.pod); c != nil && c.refuses(b.node.object) == "" {
-			l.cluster.removePod(p.pod.UID) // what it holds doesn't count against it
-			if p.class.only == nil {
-				l.cluster.look(p.class) // to say why
-			}
-			return b.node
-		}
-	}
-	l.release(p)
-	return nil
-}
-
-// release gives back what a pod holds.
-func (l *loop) release(p *pending) {
-	p.holds = false
-	l.cluster.removePod(p.pod.UID)
-}
-
-// unwritten takes in that a claim or volume couldn't be written.
-func (l *loop) unwritten(f failure) {
-	p := f.pod
-	for _, w := range f.writes {
-		if v := l.cluster.volumes.assumed[w.volume]; v != nil {
-			delete(l.cluster.volumes.assumed, w.volume)
-			if free := l.cluster.volumes.free[v.Spec.StorageClassName]; free != nil {
-				free.generation++
-			}
-			l.classChanged(v.Spec.StorageClassName)
-		}
-	}
-	if l.queue.pods[p.object.Key] != p || p.attempt != f.attempt || !p.holds {
+// unassumeVolume takes in that a volume couldn't be given to a claim.
+func (l *loop) unassumeVolume(name string) {
+	v := l.cluster.volumes.assumed[name]
+	if v == nil {
 		return
 	}
-	l.release(p)
-	l.retryLater(p)
+	delete(l.cluster.volumes.assumed, name)
+	if free := l.cluster.volumes.free[v.Spec.StorageClassName]; free != nil {
+		free.generation++
+	}
+	l.classChanged(v.Spec.StorageClassName)
 }
 
 // takeVolumes folds a change of a claim, volume or class, and looks again at the
@@ -135,7 +90,7 @@ func (l *loop) takeVolumes(c projections.Change) {
 // claimChanged looks again at the pods that wait with a claim.
 func (l *loop) claimChanged(key events.Key) {
 	for p := range l.queue.claiming[key] {
-		l.volumesChanged(p)
+		l.claimsChanged(p)
 	}
 }
 
@@ -147,38 +102,16 @@ func (l *loop) classChanged(class string) {
 			continue
 		}
 		for p := range of {
-			l.volumesChanged(p)
-		}
-	}
-}
-
-// volumesChanged looks again at one pod: at once if it holds a node and its
-// claims are bound or in trouble, later if its volume won't be made there, and if
-// it holds none when it is of another class now.
-func (l *loop) volumesChanged(p *pending) {
-	switch {
-	case p.state == placed || p.state == waiting && !p.holds:
-	case p.holds && p.state == waiting:
-		c := l.cluster.volumes.claimedBy(p.pod)
-		switch deselected := p.deselected(c); {
-		case c.problem != "":
-			l.release(p)
-			l.again(p)
-		case len(c.unbound) == 0:
-			l.again(p)
-		case deselected:
-			l.release(p)
-			l.retryLater(p)
-		}
-	default:
-		if cl := l.cluster.classOf(p.pod); cl != p.class {
-			l.queue.reclass(p, cl)
+			l.claimsChanged(p)
 		}
 	}
 }
 
 // deselected reports that a provisioner took back the node that was selected for a claim.
 func (p *pending) deselected(c *claimed) bool {
+	if c == nil {
+		return false
+	}
 	lost := false
 	for _, u := range c.unbound {
 		if u.selected != "" {

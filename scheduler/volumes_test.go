@@ -24,6 +24,9 @@ func (a patches) RoundTrip(r *http.Request) (*http.Response, error) {
 	answer := func(code int) (*http.Response, error) {
 		return &http.Response{StatusCode: code, Status: http.StatusText(code), Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
 	}
+	if strings.HasPrefix(r.URL.Path, "/apis/resource.k8s.io/") {
+		return answer(a.h.patchResourceClaim(r))
+	}
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
 	key := events.Key{Resource: parts[0], Name: parts[len(parts)-1]}
 	if parts[0] == "namespaces" {

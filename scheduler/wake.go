@@ -12,7 +12,7 @@ func (l *loop) wake() {
 	refreshed := l.cluster.refresh(l.queue)
 	from := l.woken
 	l.woken = l.cluster.end()
-	if from < l.woken || refreshed {
+	if from < l.woken || refreshed || l.cluster.devices.helped {
 		l.cluster.wake(l.queue, from, l.evictions.has)
 	}
 }
@@ -32,7 +32,8 @@ func (cl *class) waitsForPods() bool {
 // What only takes room helps nobody, so it isn't looked at, except by classes that wait
 // for other pods.
 func (c *cluster) wake(q *queue, from uint64, leaving func(*corev1.Pod) bool) {
-	helped := c.helped > from
+	helped, devices := c.helped > from, c.devices.helped
+	c.devices.helped = false
 	var changed []*node
 	if helped {
 		changed = c.changedSince(from)
@@ -45,7 +46,7 @@ func (c *cluster) wake(q *queue, from uint64, leaving func(*corev1.Pod) bool) {
 		}
 	}
 	for cl, of := range q.parked {
-		if !helped && !cl.waitsForPods() {
+		if !helped && !cl.waitsForPods() && !(devices && cl.wanted != nil) {
 			continue
 		}
 		open := c.open(cl)

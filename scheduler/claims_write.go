@@ -8,21 +8,25 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	storagehelpers "k8s.io/component-helpers/storage/volume"
 
 	"github.com/reckon-project/reckon/events"
 )
 
-// volumeWrite is a merge patch that the scheduler sends to the API.
-type volumeWrite struct {
+// claimWrite is a patch that the scheduler sends to the API.
+type claimWrite struct {
 	path   string
 	patch  map[string]any
-	volume string // that it gives to a claim; "": none
+	volume string    // that it gives to a claim; "": none
+	claim  types.UID // that it gives devices or a user; "": none
+	// strategic patches add to lists, others replace them.
+	strategic bool
 }
 
 // selectNode asks a claim's provisioner for a volume on a node.
-func selectNode(claim *corev1.PersistentVolumeClaim, node string) volumeWrite {
-	return volumeWrite{
+func selectNode(claim *corev1.PersistentVolumeClaim, node string) claimWrite {
+	return claimWrite{
 		path: "/api/v1/namespaces/" + claim.Namespace + "/persistentvolumeclaims/" + claim.Name,
 		patch: map[string]any{"metadata": map[string]any{
 			"uid": claim.UID, "annotations": map[string]string{storagehelpers.AnnSelectedNode: node},
@@ -31,8 +35,8 @@ func selectNode(claim *corev1.PersistentVolumeClaim, node string) volumeWrite {
 }
 
 // claimVolume gives a volume to a claim, if it is still as it was seen.
-func claimVolume(v *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) volumeWrite {
-	return volumeWrite{
+func claimVolume(v *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim) claimWrite {
+	return claimWrite{
 		path: "/api/v1/persistentvolumes/" + v.Name, volume: v.Name,
 		patch: map[string]any{
 			"metadata": map[string]any{
@@ -46,34 +50,38 @@ func claimVolume(v *corev1.PersistentVolume, claim *corev1.PersistentVolumeClaim
 	}
 }
 
-// volumeWrites sends writes beside the loop; those of one pod in order. What
+// claimWrites sends writes beside the loop; those of one pod in order. What
 // fails comes back as a failure.
-type volumeWrites struct {
+type claimWrites struct {
 	api      http.RoundTripper
 	outcomes *outcomes
 	group    sync.WaitGroup
 }
 
-func (w *volumeWrites) start(ctx context.Context, p *pending, writes []volumeWrite) {
+func (w *claimWrites) start(ctx context.Context, p *pending, writes []claimWrite) {
 	attempt, cause, trace := p.attempt, p.object.Version, p.trace
 	w.group.Go(func() {
-		for _, each := range writes {
+		for i, each := range writes {
 			if err := w.send(ctx, each, cause, trace); err != nil {
-				w.outcomes.fail(failure{pod: p, attempt: attempt, err: err, writes: writes})
+				w.outcomes.fail(failure{pod: p, attempt: attempt, err: err, writes: writes[i:]})
 				return
 			}
 		}
 	})
 }
 
-func (w *volumeWrites) send(ctx context.Context, write volumeWrite, cause uint64, trace string) error {
+func (w *claimWrites) send(ctx context.Context, write claimWrite, cause uint64, trace string) error {
 	if w.api == nil {
-		return fmt.Errorf("%w: the scheduler has no API to bind volumes with", events.ErrUnavailable)
+		return fmt.Errorf("%w: the scheduler has no API to bind claims with", events.ErrUnavailable)
 	}
 	body, err := json.Marshal(write.patch)
 	if err != nil {
 		return err
 	}
-	_, err = ask(ctx, w.api, http.MethodPatch, write.path, events.ContentPatch, body, cause, trace)
+	contentType := events.ContentPatch
+	if write.strategic {
+		contentType = string(types.StrategicMergePatchType)
+	}
+	_, err = ask(ctx, w.api, http.MethodPatch, write.path, contentType, body, cause, trace)
 	return err
 }
