@@ -64,7 +64,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.host.Dir = a.o.Dir
 	a.host.NodeSide = side{a}
 	a.host.CgroupPrefix = a.layout.CgroupPrefix()
-	a.host.SetShares = a.layout.SetShares
+	a.host.SetShares, a.host.SetLimits = a.layout.SetShares, a.layout.SetLimits
 	a.host.RemoveCgroup = a.layout.RemoveCgroups
 	a.adopt(ctx, sandboxes, stored)
 	return nil

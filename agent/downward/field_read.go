@@ -127,5 +127,11 @@ func Container(spec *v1.PodSpec, name string) *v1.Container {
 			return &spec.InitContainers[i]
 		}
 	}
+	for i := range spec.EphemeralContainers {
+		if spec.EphemeralContainers[i].Name == name {
+			c := v1.Container(spec.EphemeralContainers[i].EphemeralContainerCommon)
+			return &c
+		}
+	}
 	return nil
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
+
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -165,6 +167,7 @@ func (w *Worker) start(ctx, pctx context.Context, c *container) *waitError {
 	}
 	c.current, c.last, c.waiting, c.failure = status, old, nil, ""
 	c.stale, c.again, c.reset, c.doom = false, false, false, nil
+	c.given = &v1.ResourceRequirements{Requests: c.spec.Resources.Requests, Limits: c.spec.Resources.Limits}
 	w.note("Started", "Container started: "+c.spec.Name)
 	return w.afterStart(ctx, pctx, c)
 }

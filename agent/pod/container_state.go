@@ -34,6 +34,7 @@ type container struct {
 	stale   bool                         // current belongs to a sandbox that was replaced
 	reset   bool                         // removed because all containers restart
 	ended   *v1.ContainerStateTerminated // how the attempt ended that was removed then
+	given   *v1.ResourceRequirements     // what the running attempt may use; nil: not known yet
 	target  string                       // of an ephemeral container: whose processes it sees
 }
 

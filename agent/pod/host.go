@@ -32,6 +32,8 @@ type Host struct {
 	NodeSide NodeSide
 	// SetShares gives a pod's cgroup its share of CPU; nil: there are none.
 	SetShares func(path string, shares int64) error
+	// SetLimits bounds what a pod's cgroup uses as a whole: µs of CPU in 100 ms, bytes; -1 is no bound.
+	SetLimits func(path string, quota, memory int64) error
 	// RemoveCgroup removes a pod's cgroup once it is empty; nil: there are none.
 	RemoveCgroup func(ctx context.Context, path string) error
 	// OldRuntime says that the runtime ignores user namespaces: pods that ask for one are refused.

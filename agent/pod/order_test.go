@@ -30,12 +30,15 @@ type stage struct {
 	*hollow.Runtime
 	begin time.Time
 	slow  map[string]time.Duration // how long containers take to stop
+	room  *pod.Room
+	stuck bool // nothing can be resized
 
 	mu     sync.Mutex
 	names  map[string]string // of containers, by id
 	lines  []string
 	status v1.PodStatus
 	notes  []string
+	patch  string
 	config map[string]*cri.ContainerConfig
 }
 
@@ -90,6 +93,16 @@ func (s *stage) ExecSync(_ context.Context, id string, command []string, _ time.
 	return nil, 0, nil
 }
 
+func (s *stage) UpdateResources(ctx context.Context, id string, r *cri.LinuxContainerResources) error {
+	s.say("update %s to shares=%d quota=%d memory=%d", s.nameOf(id), r.CpuShares, r.CpuQuota, r.MemoryLimitInBytes)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stuck {
+		return fmt.Errorf("the memory is in use")
+	}
+	return s.Runtime.UpdateResources(ctx, id, r)
+}
+
 func (s *stage) Report(f report.Fact) {
 	var data struct{ Status v1.PodStatus }
 	if err := json.Unmarshal(f.Patch, &data); err != nil {
@@ -97,14 +110,14 @@ func (s *stage) Report(f report.Fact) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.status = data.Status
+	s.status, s.patch = data.Status, string(f.Patch)
 	s.notes = append(s.notes, f.Note)
 }
 
 // play runs a pod while f looks on, and gives what was done.
 func (s *stage) play(t *testing.T, p *v1.Pod, f func(*pod.Worker)) []string {
 	t.Helper()
-	w := pod.New(&pod.Host{Node: "n1", Runtime: s, Pretended: true, Volumes: nothing{}, Objects: nothing{}, Reports: s,
+	w := pod.New(&pod.Host{Node: "n1", Runtime: s, Pretended: true, Volumes: nothing{}, Objects: nothing{}, Reports: s, Room: s.room,
 		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), HostIPs: []string{"192.0.2.1"}}, p, feed.Origin{Cause: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -125,6 +138,14 @@ func (s *stage) play(t *testing.T, p *v1.Pod, f func(*pod.Worker)) []string {
 		slices.Sort(s.lines[i:j])
 	}
 	return s.lines
+}
+
+// now is the pod's status as it was last reported.
+func (s *stage) now() v1.PodStatus {
+	synctest.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.status
 }
 
 func remove(w *pod.Worker, p *v1.Pod, grace int64) {

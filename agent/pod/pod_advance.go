@@ -44,7 +44,10 @@ func (w *Worker) advance(ctx, pctx context.Context) (time.Duration, error) {
 		return 0, err
 	}
 	w.clearLeftovers(ctx)
+	w.grantResize()
+	again := w.actuateResize(ctx)
 	wait, err := w.startContainers(ctx, pctx)
+	wait = earliest(wait, again)
 	if left := w.untilDeadline(); left > 0 {
 		wait = earliest(wait, left)
 	}
@@ -124,10 +127,8 @@ func (w *Worker) runSandbox(ctx context.Context) error {
 		return err
 	}
 	w.own(id)
-	if w.host.SetShares != nil {
-		if err := w.host.SetShares(config.Linux.CgroupParent, podShares(w.pod)); err != nil {
-			w.host.Log.Warn("a pod's share of CPU can't be set", "pod", w.pod.Namespace+"/"+w.pod.Name, "err", err)
-		}
+	if err := w.setLimits(limitsOf(w.pod)); err != nil {
+		w.host.Log.Warn("the limits of a pod's cgroup can't be set", "pod", w.pod.Namespace+"/"+w.pod.Name, "err", err)
 	}
 	w.config = config
 	w.sandboxes = append([]string{id}, w.sandboxes...)

@@ -85,6 +85,40 @@ func (r *Room) take(pod *v1.Pod, must bool, wake func()) (answer, shortage) {
 		lasting, units(lasting, asked), units(lasting, used), units(lasting, has))}
 }
 
+// resize takes what a pod that runs asks for now, if there is room. Otherwise it says what
+// is short, and wake is called when there may be more.
+func (r *Room) resize(pod *v1.Pod, wake func()) (shortage, bool) {
+	if r == nil {
+		return shortage{}, true
+	}
+	requests := requestsOf(pod)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	uid := string(pod.UID)
+	old := r.taken[uid]
+	delete(r.taken, uid)
+	lack := r.lacks(requests, false)
+	if old != nil && lack != "" {
+		had, wants := old.requests[lack], requests[lack]
+		if wants.Cmp(had) <= 0 {
+			lack = "" // it was too much already, and becomes no more
+		}
+	}
+	if lack == "" {
+		r.taken[uid] = &place{requests: requests}
+		delete(r.waiting, uid)
+		return shortage{}, true
+	}
+	used := r.used(lack, false)
+	if old != nil {
+		r.taken[uid] = old
+	}
+	r.waiting[uid] = wake
+	asked, has := requests[lack], r.has[lack]
+	return shortage{"OutOf" + string(lack), fmt.Sprintf("Node didn't have enough resource: %s, requested: %d, used: %d, capacity: %d",
+		lack, units(lack, asked), units(lack, used), units(lack, has))}, false
+}
+
 // lacks names the first resource of which there is too little; what the node
 // doesn't have at all isn't its to count. lasting leaves out pods that end.
 func (r *Room) lacks(requests v1.ResourceList, lasting bool) v1.ResourceName {

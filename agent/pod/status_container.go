@@ -34,6 +34,7 @@ func containerStatus(v view, c *container, initialized bool) v1.ContainerStatus 
 	if c.last != nil {
 		out.LastTerminationState = terminated(v, c, c.last, "")
 	}
+	out.Resources, out.AllocatedResources = statusResources(c)
 	switch {
 	case c.running():
 		out.State.Running = &v1.ContainerStateRunning{StartedAt: seconds(c.current.StartedAt)}

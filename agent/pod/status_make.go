@@ -8,6 +8,7 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	resourcehelper "k8s.io/component-helpers/resource"
 )
 
 // view is what a pod's status is made of.
@@ -54,6 +55,9 @@ func makeStatus(v view) *v1.PodStatus {
 	if !v.started.IsZero() {
 		t := metav1.NewTime(v.started.Truncate(time.Second))
 		s.StartTime = &t
+	}
+	if r := v.pod.Spec.Resources; r != nil {
+		s.Resources, s.AllocatedResources = r, resourcehelper.PodRequests(v.pod, resourcehelper.PodResourcesOptions{})
 	}
 	s.Phase = phase(v)
 	initialized := initializedNow(v.containers, s.Phase)

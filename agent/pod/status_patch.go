@@ -13,7 +13,7 @@ type owned struct {
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
 	Phase      v1.PodPhase          `json:"phase"`
-	Conditions []v1.PodCondition    `json:"conditions"`
+	Conditions []condition          `json:"conditions"`
 	Message    *string              `json:"message"`
 	Reason     *string              `json:"reason"`
 	HostIP     *string              `json:"hostIP"`
@@ -25,16 +25,18 @@ type owned struct {
 	Containers []v1.ContainerStatus `json:"containerStatuses"`
 	QOSClass   v1.PodQOSClass       `json:"qosClass,omitempty"`
 	// What never goes again once it is there.
-	Ephemeral []v1.ContainerStatus `json:"ephemeralContainerStatuses,omitempty"`
+	Ephemeral []v1.ContainerStatus     `json:"ephemeralContainerStatuses,omitempty"`
+	Resources *v1.ResourceRequirements `json:"resources,omitempty"`
+	Allocated v1.ResourceList          `json:"allocatedResources,omitempty"`
 }
 
 func statusPatch(s *v1.PodStatus) ([]byte, error) {
 	return json.Marshal(map[string]owned{"status": {
 		ObservedGeneration: s.ObservedGeneration,
-		Phase:              s.Phase, Conditions: s.Conditions, Message: some(s.Message), Reason: some(s.Reason),
+		Phase:              s.Phase, Conditions: conditionsOf(s), Message: some(s.Message), Reason: some(s.Reason),
 		HostIP: some(s.HostIP), HostIPs: s.HostIPs, PodIP: some(s.PodIP), PodIPs: s.PodIPs, StartTime: s.StartTime,
 		Init: s.InitContainerStatuses, Containers: s.ContainerStatuses, QOSClass: s.QOSClass,
-		Ephemeral: s.EphemeralContainerStatuses,
+		Ephemeral: s.EphemeralContainerStatuses, Resources: s.Resources, Allocated: s.AllocatedResources,
 	}})
 }
 
@@ -43,4 +45,23 @@ func some(s string) *string {
 		return nil
 	}
 	return &s
+}
+
+// condition is one in a patch; one without a status is removed.
+type condition v1.PodCondition
+
+// MarshalJSON implements json.Marshaler.
+func (c condition) MarshalJSON() ([]byte, error) {
+	if c.Status == "" {
+		return json.Marshal(map[string]string{"type": string(c.Type), "$patch": "delete"})
+	}
+	return json.Marshal(v1.PodCondition(c))
+}
+
+func conditionsOf(s *v1.PodStatus) []condition {
+	out := make([]condition, len(s.Conditions))
+	for i, c := range s.Conditions {
+		out[i] = condition(c)
+	}
+	return out
 }

@@ -1,6 +1,8 @@
 package pod
 
 import (
+	"slices"
+
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/reckon-project/reckon/events"
@@ -31,7 +33,9 @@ func (w *Worker) status() *v1.PodStatus {
 			v.final = "" // guarantee 3
 		}
 	}
-	return w.disrupted(makeStatus(v))
+	s := makeStatus(v)
+	s.Conditions = append(s.Conditions, w.resizeConditions()...)
+	return w.disrupted(s)
 }
 
 // report hands the present status to the publisher, with all that
@@ -67,6 +71,10 @@ func (w *Worker) reportAs(settled bool) {
 
 // show lets others read the pod's present state.
 func (w *Worker) show(s *v1.PodStatus) {
+	if w.resized {
+		s = s.DeepCopy()
+		s.Conditions = slices.DeleteFunc(s.Conditions, func(c v1.PodCondition) bool { return c.Status == "" })
+	}
 	v := w.makeView(s)
 	w.mu.Lock()
 	defer w.mu.Unlock()

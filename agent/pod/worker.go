@@ -62,10 +62,16 @@ type Worker struct {
 	reason     string
 	message    string
 	ended      bool
-	stopping   bool      // for good: only readiness counts any more
-	resetting  bool      // all containers are being removed to be started anew
-	frozen     bool      // it was over before this agent started: nothing more to tell
-	seen       time.Time // when the runtime was last looked at
+	stopping   bool             // for good: only readiness counts any more
+	wanted     *v1.Pod          // as the feed has it; pod has what it was given of it
+	allocated  *allocation      // of resources
+	limits     *podLimits       // of its cgroup; nil: not known yet
+	pending    *v1.PodCondition // of a resize that waits for room
+	progress   *v1.PodCondition // of a resize that isn't complete
+	resized    bool             // there was one
+	resetting  bool             // all containers are being removed to be started anew
+	frozen     bool             // it was over before this agent started: nothing more to tell
+	seen       time.Time        // when the runtime was last looked at
 	reasons    []events.Step
 	results    chan probeResult
 	probes     sync.WaitGroup
@@ -98,6 +104,7 @@ func New(host *Host, pod *v1.Pod, origin feed.Origin) *Worker {
 	w.adoptSpec(pod)
 	w.previous = pod.Status.DeepCopy()
 	w.resetting = resetting(&pod.Status)
+	w.resized = hasTrue(pod.Status.Conditions, v1.PodResizePending) || hasTrue(pod.Status.Conditions, v1.PodResizeInProgress)
 	w.frozen = pod.Status.Phase == v1.PodSucceeded || pod.Status.Phase == v1.PodFailed
 	return w
 }
@@ -253,6 +260,11 @@ func (w *Worker) fail(err error) {
 }
 
 func (w *Worker) adoptSpec(pod *v1.Pod) {
+	w.wanted = pod
+	if w.allocated == nil {
+		w.allocated = allocationKept(pod)
+	}
+	pod = w.allocated.apply(pod)
 	w.pod = pod
 	known := map[string]*container{}
 	for _, c := range w.containers {
