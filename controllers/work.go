@@ -148,12 +148,12 @@ func (t *term) carryOut(ctx context.Context, c *Controller, rt http.RoundTripper
 		return first != nil
 	}
 	for _, i := range intents {
-		select {
-		case t.slots <- struct{}{}:
-		case <-ctx.Done():
+		if !t.takeSlot(ctx) {
 			done(0, ctx.Err())
+			break
 		}
 		if failed() {
+			<-t.slots
 			break
 		}
 		wg.Go(func() {
@@ -173,6 +173,16 @@ func (t *term) carryOut(ctx context.Context, c *Controller, rt http.RoundTripper
 		return err
 	}
 	return first
+}
+
+// takeSlot reports false if ctx ended first.
+func (t *term) takeSlot(ctx context.Context) bool {
+	select {
+	case t.slots <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // unsure reports an error that leaves open whether the intent was carried out.
