@@ -29,6 +29,7 @@ func New() *controllers.Controller {
 		Watches("", "pods", podChanged).
 		Watches("", "nodes", nodeChanged).
 		Watches("discovery.k8s.io", "endpointslices", sliceChanged).
+		Writes(events.Progressed). // only to tell of it
 		Reconcile(reconcile)
 }
 
@@ -78,6 +79,9 @@ func reconcile(_ context.Context, s *projections.Snapshot, key events.Key) (cont
 	var result controllers.Result
 	for _, family := range families(svc) {
 		want := groups(s, svc, pods, family)
+		if topologyAuto(svc) {
+			result.Intents = append(result.Intents, told(s, svc, family, have[family], divide(s, want, have[family]))...)
+		}
 		p := packing{s: s, svc: svc, family: family, names: &names, since: sync.OnceValue(func() trigger { return triggerOf(svc, pods, want, have[family]) })}
 		result.Intents = append(result.Intents, p.pack(want, have[family])...)
 		delete(have, family)

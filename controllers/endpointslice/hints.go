@@ -12,7 +12,7 @@ import (
 // hintsOf says where a ready endpoint is best used from, as the service's
 // trafficDistribution asks; nil: everywhere.
 func hintsOf(svc *corev1.Service, e *discoveryv1.Endpoint) *discoveryv1.EndpointHints {
-	if svc.Spec.TrafficDistribution == nil || !*e.Conditions.Ready {
+	if svc.Spec.TrafficDistribution == nil || !*e.Conditions.Ready || topologyAuto(svc) {
 		return nil
 	}
 	var hints discoveryv1.EndpointHints
@@ -40,6 +40,7 @@ func nodeChanged(s *projections.Snapshot, c projections.Change, add func(events.
 	if c.Event == nil {
 		return // services come by as well
 	}
+	topologyChanged(s, c, add)
 	was, is := zoneOf(c.Old), zoneOf(c.New)
 	if c.Old.Exists() == c.New.Exists() && was == is {
 		return
