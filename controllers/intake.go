@@ -89,6 +89,21 @@ func (e *APIError) Is(target error) bool {
 	return target == events.ErrInvalid
 }
 
+// Refusal is why pods could not be created or deleted as Kubernetes tells it: the
+// reason, what was being done, and the API's own words if it was the API that refused. It is empty for nil.
+func Refusal(err error) (reason, doing, message string) {
+	var refused *APIError
+	switch {
+	case err == nil:
+		return "", "", ""
+	case !errors.As(err, &refused):
+		return "FailedCreate", "creating", err.Error()
+	case refused.Verb == VerbDelete:
+		return "FailedDelete", "deleting", refused.Status.Message
+	}
+	return "FailedCreate", "creating", refused.Status.Message
+}
+
 // HasCause reports whether the API named a cause of that type.
 func (e *APIError) HasCause(t metav1.CauseType) bool {
 	if e.Status.Details == nil {

@@ -325,3 +325,26 @@ func TestRefused(t *testing.T) {
 		w.want("01-01T01:00", 1)
 	})
 }
+
+func TestRefusedDelete(t *testing.T) {
+	run(t, func(w *world) {
+		var kept atomic.Bool
+		kept.Store(true)
+		w.API.Refuse = func(method string, k events.Key) error {
+			if kept.Load() && method == "DELETE" && k.Resource == "jobs" {
+				return fmt.Errorf("it is kept")
+			}
+			return nil
+		}
+		w.Create(controllers.CronJob, newCronJob("0 * * * *", func(c *batchv1.CronJobSpec) {
+			c.ConcurrencyPolicy = batchv1.ReplaceConcurrent
+		}))
+		w.Advance(2*time.Hour + time.Minute)
+		if news := w.news(); !strings.Contains(news, "FailedDelete") || strings.Contains(news, "FailedCreate") {
+			t.Errorf("news are %q", news)
+		}
+		kept.Store(false)
+		w.Advance(2 * time.Minute)
+		w.want("01-01T02:00", 1)
+	})
+}

@@ -95,6 +95,10 @@ func older(a, b child) int {
 }
 
 func (p *pass) delete(j child) {
+	if refused := p.refused(controllers.VerbDelete); refused != nil {
+		p.say("FailedDelete", "Deleted job: "+refused.Status.Message)
+		p.failure = nil // told once
+	}
 	policy := metav1.DeletePropagationBackground
 	i := controllers.Delete(j.object)
 	i.Options.PropagationPolicy = &policy

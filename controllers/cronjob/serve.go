@@ -79,16 +79,22 @@ func (p *pass) start(at time.Time) {
 			}
 		}
 	}
-	if p.failure != nil {
-		var refused *controllers.APIError
-		if errors.As(p.failure, &refused) && !refused.HasCause(corev1.NamespaceTerminatingCause) {
-			p.say("FailedCreate", "Error creating job: "+refused.Status.Message)
-		}
+	if refused := p.refused(controllers.VerbCreate); refused != nil && !refused.HasCause(corev1.NamespaceTerminatingCause) {
+		p.say("FailedCreate", "Error creating job: "+refused.Status.Message)
 	}
 	if ownZone(p.cron) {
 		p.say("UnsupportedSchedule", fmt.Sprintf("CRON_TZ or TZ used in schedule %q is not officially supported, see https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/ for more details", p.cron.Spec.Schedule))
 	}
 	p.intents = append(p.intents, controllers.Create(controllers.Job, p.newJob(name, at)).Because("SuccessfulCreate", "Created job %s", name))
+}
+
+// refused is the API's refusal of such an intent of the last pass, nil if there was none.
+func (p *pass) refused(verb controllers.Verb) *controllers.APIError {
+	var refused *controllers.APIError
+	if errors.As(p.failure, &refused) && refused.Verb == verb {
+		return refused
+	}
+	return nil
 }
 
 func (p *pass) newJob(name string, at time.Time) *batchv1.Job {

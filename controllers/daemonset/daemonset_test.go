@@ -108,10 +108,7 @@ func TestRollout(t *testing.T) {
 			script.Step("%s", name)
 			script.Say("then", show(w))
 		}
-		ds := newSet("log:1")
-		limit := int32(1)
-		ds.Spec.RevisionHistoryLimit = &limit
-		w.Create(controllers.DaemonSet, ds)
+		w.Create(controllers.DaemonSet, newSet("log:1"))
 		step("created")
 		w.Nodes.Rename("n1", "n2", "n3", "n4")
 		addNode(w, "n4")
@@ -312,6 +309,63 @@ func TestRefusedPods(t *testing.T) {
 		room.Store(1)
 		w.Advance(5 * time.Minute)
 		if got := controllertest.Get[*appsv1.DaemonSet](w, key).Status; got.NumberAvailable != 100 {
+			t.Errorf("status is %+v", got)
+		}
+	})
+}
+
+// TestHistoryLimit: which of two old revisions goes first depends on whose last pod
+// does; how many stay doesn't.
+func TestHistoryLimit(t *testing.T) {
+	run(t, 3, func(t *testing.T, w *controllertest.World) {
+		ds, limit := newSet("log:1"), int32(1)
+		ds.Spec.RevisionHistoryLimit = &limit
+		w.Create(controllers.DaemonSet, ds)
+		w.Advance(20 * time.Second)
+		for _, image := range []string{"log:2", "log:3", "log:4"} {
+			setImage(w, image)
+			w.Advance(time.Minute)
+			var images []string
+			for o := range projections.List[*appsv1.ControllerRevision](w.Snapshot(), "apps", "controllerrevisions", "default") {
+				images = append(images, string(o.Data.Raw))
+			}
+			if len(images) != 2 || !strings.Contains(strings.Join(images, ""), image) {
+				t.Errorf("with %s revisions are %s", image, images)
+			}
+			wantPods(t, w, "n1 "+image+" Running", "n2 "+image+" Running", "n3 "+image+" Running")
+		}
+	})
+}
+
+func TestRefusedDeletes(t *testing.T) {
+	run(t, 3, func(t *testing.T, w *controllertest.World) {
+		var kept atomic.Bool
+		kept.Store(true)
+		w.API.Refuse = func(method string, k events.Key) error {
+			if method != "DELETE" || k.Resource != "pods" || !kept.Load() {
+				return nil
+			}
+			return apierrors.NewForbidden(schema.GroupResource{Resource: "pods"}, "", fmt.Errorf("they are kept"))
+		}
+		w.Create(controllers.DaemonSet, newSet("log:1"))
+		w.Advance(10 * time.Second)
+		w.Patch(key, `{"spec":{"template":{"spec":{"containers":[{"name":"c","image":"log:2"}]}}}}`)
+		w.Advance(10 * time.Second)
+		reasons := map[string]bool{}
+		for e, err := range w.Bus.Log().Read(context.Background(), 1) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e.Key == key && strings.HasPrefix(e.Reason, "Failed") {
+				reasons[e.Reason+" "+e.Note] = true
+			}
+		}
+		if want := `FailedDelete Error deleting: pods is forbidden: they are kept`; len(reasons) != 1 || !reasons[want] {
+			t.Errorf("told %v, not %q", reasons, want)
+		}
+		kept.Store(false)
+		w.Advance(5 * time.Minute)
+		if got := controllertest.Get[*appsv1.DaemonSet](w, key).Status; got.NumberAvailable != 3 || got.UpdatedNumberScheduled != 3 {
 			t.Errorf("status is %+v", got)
 		}
 	})

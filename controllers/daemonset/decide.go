@@ -2,7 +2,6 @@ package daemonset
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -52,16 +51,15 @@ func (v *view) decide(ctx context.Context, s *projections.Snapshot, o *events.Ob
 		result.Quiet = time.Duration(len(v.nodes)) * quietPerNode
 		intents = v.prune(revisions)
 	}
-	if len(p.create) == 0 {
-		failure = nil
-	}
+	reason, doing, message := controllers.Refusal(failure)
+	told := failure != nil && (reason == "FailedDelete" && len(p.remove) > 0 || reason == "FailedCreate" && len(p.create) > 0)
 	status := v.status()
-	if failure != nil || !sameStatus(&v.set.Status, &status) {
+	if told || !sameStatus(&v.set.Status, &status) {
 		changed := *v.set
 		changed.Status = status
 		progressed := controllers.Progressed(o, &changed)
-		if failure != nil {
-			progressed = progressed.Because("FailedCreate", "Error creating: %s", why(failure))
+		if told {
+			progressed = progressed.Because(reason, "Error %s: %s", doing, message)
 		}
 		// First: after a refused create nothing more is started.
 		result.Intents = append(result.Intents, progressed)
@@ -111,13 +109,4 @@ func (v *view) prune(revisions []*events.Object) []controllers.Intent {
 		}
 	}
 	return revision.Prune(revisions, max(0, spare-tooMany), inUse)
-}
-
-// why is the API's own words, if it was the API that refused.
-func why(err error) string {
-	var refused *controllers.APIError
-	if errors.As(err, &refused) {
-		return refused.Status.Message
-	}
-	return err.Error()
 }

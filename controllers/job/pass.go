@@ -1,7 +1,6 @@
 package job
 
 import (
-	"errors"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -95,7 +94,8 @@ func (p *pass) result() controllers.Result {
 		if len(p.steps) > 0 {
 			progressed.Reason, progressed.Note = events.JoinSteps(p.steps)
 		} else if p.failure != nil {
-			progressed = progressed.Because("FailedCreate", "Error creating: %s", why(p.failure))
+			reason, doing, message := controllers.Refusal(p.failure)
+			progressed = progressed.Because(reason, "Error %s: %s", doing, message)
 		}
 		// First: after a refused create nothing more is started.
 		r.Intents = append([]controllers.Intent{progressed}, p.intents...)
@@ -131,15 +131,6 @@ func (p *pass) worthWriting() bool {
 	}
 	p.requeue(wait)
 	return false
-}
-
-// why is the API's own words, if it was the API that refused.
-func why(err error) string {
-	var refused *controllers.APIError
-	if errors.As(err, &refused) {
-		return refused.Status.Message
-	}
-	return err.Error()
 }
 
 // Finished gives the condition that ends the Job, nil if it hasn't ended.

@@ -22,18 +22,13 @@ func newFailure(err error) *failure {
 	if err == nil {
 		return nil
 	}
-	f := &failure{"FailedCreate", "creating", err.Error()}
 	var refused *controllers.APIError
-	if errors.As(err, &refused) {
-		if refused.HasCause(corev1.NamespaceTerminatingCause) {
-			return nil
-		}
-		f.message = refused.Status.Message
-		if refused.Verb == controllers.VerbDelete {
-			f.reason, f.doing = "FailedDelete", "deleting"
-		}
+	if errors.As(err, &refused) && refused.HasCause(corev1.NamespaceTerminatingCause) {
+		return nil
 	}
-	return f
+	var f failure
+	f.reason, f.doing, f.message = controllers.Refusal(err)
+	return &f
 }
 
 func (f *failure) condition(now time.Time) appsv1.ReplicaSetCondition {
