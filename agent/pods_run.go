@@ -11,6 +11,7 @@ import (
 
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/pod"
+	"github.com/reckon-project/reckon/agent/probe"
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/agent/volume"
 )
@@ -62,6 +63,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.manager = &volume.Manager{Dir: a.podsDir(), VolumesDir: a.volumesDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable}
 	a.host.Volumes = a.manager
 	a.host.Dir = a.o.Dir
+	a.host.Probes = probe.NewCounts()
 	a.host.NodeSide = side{a}
 	a.host.CgroupPrefix = a.layout.CgroupPrefix()
 	a.host.SetShares, a.host.SetLimits = a.layout.SetShares, a.layout.SetLimits
@@ -162,6 +164,9 @@ func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) 
 			}
 			a.log.Error("a pod's worker failed and is started again", "pod", p.Namespace+"/"+p.Name, "err", err)
 			a.pause(ctx, time.Second)
+		}
+		if a.host.Probes != nil {
+			a.host.Probes.Forget(p.Name, p.Namespace, uid)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()

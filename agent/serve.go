@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/reckon-project/reckon/agent/kubeletapi"
@@ -19,7 +20,13 @@ func (a *Agent) serve(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", subject, err)
 	}
-	api := &kubeletapi.Server{Node: a.o.Node, Root: a.o.Dir, Runtime: a.runtime, Pods: pods{a}, Log: a.log, Clock: a.clock}
+	api := &kubeletapi.Server{
+		Node: a.o.Node, Root: a.o.Dir, Runtime: a.runtime, Pods: pods{a}, Meter: a.measured, Probes: a.host.Probes, Config: a.configuration,
+		Cgroups: "/sys/fs/cgroup", CgroupPrefix: a.host.CgroupPrefix, VolumePath: a.volumePath, Log: a.log, Clock: a.clock,
+	}
+	if a.o.Runtime == nil {
+		api.NodeLogs = "/var/log"
+	}
 	server := &http.Server{
 		Handler: api.Handler(), ReadHeaderTimeout: 30 * time.Second,
 		BaseContext: func(net.Listener) context.Context { return ctx },
@@ -30,6 +37,11 @@ func (a *Agent) serve(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// volumePath is where a pod's volume is.
+func (a *Agent) volumePath(uid, name string) string {
+	return filepath.Join(a.podsDir(), uid, "volumes", name)
 }
 
 // pods lets the kubelet API read the workers.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	internalapi "k8s.io/cri-api/pkg/apis"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 	"k8s.io/cri-client/pkg/logs"
@@ -48,9 +49,9 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	out := &flushing{w: w, flush: http.NewResponseController(w).Flush}
 	stdout, stderr := io.Writer(out), io.Writer(out)
 	switch q.Get("stream") {
-	case "Stdout":
+	case v1.LogStreamStdout:
 		stderr = nil
-	case "Stderr":
+	case v1.LogStreamStderr:
 		stdout = nil
 	}
 	w.Header().Set("Content-Type", "text/plain")
@@ -64,37 +65,46 @@ func (s *Server) logs(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// logOptions reads which part of a log is wanted. What can't be is what the
+// kubelet refuses.
 func logOptions(q url.Values, now time.Time) (*logs.LogOptions, error) {
 	out := &logs.LogOptions{Follow: q.Get("follow") == "true", Timestamp: q.Get("timestamps") == "true"}
-	number := func(name string) (*int64, error) {
-		text := q.Get(name)
+	var since *int64
+	for _, n := range []struct {
+		name  string
+		least int64
+		to    **int64
+	}{{"tailLines", 0, &out.TailLines}, {"limitBytes", 1, &out.LimitBytes}, {"sinceSeconds", 1, &since}} {
+		text := q.Get(n.name)
 		if text == "" {
-			return nil, nil
+			continue
 		}
-		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %s is %q", events.ErrInvalid, name, text)
+		v, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || v < n.least {
+			return nil, fmt.Errorf("%w: %s is %q, it must be a number of at least %d", events.ErrInvalid, n.name, text, n.least)
 		}
-		return &n, nil
-	}
-	var err error
-	if out.TailLines, err = number("tailLines"); err != nil {
-		return nil, err
-	}
-	if out.LimitBytes, err = number("limitBytes"); err != nil {
-		return nil, err
-	}
-	since, err := number("sinceSeconds")
-	if err != nil {
-		return nil, err
+		*n.to = &v
 	}
 	if since != nil {
 		out.Since = now.Add(-time.Duration(*since) * time.Second)
 	}
 	if text := q.Get("sinceTime"); text != "" {
+		if since != nil {
+			return nil, fmt.Errorf("%w: at most one of sinceTime or sinceSeconds may be specified", events.ErrInvalid)
+		}
+		var err error
 		if out.Since, err = time.Parse(time.RFC3339, text); err != nil {
 			return nil, fmt.Errorf("%w: sinceTime: %v", events.ErrInvalid, err)
 		}
+	}
+	switch stream := q.Get("stream"); stream {
+	case "", v1.LogStreamAll:
+	case v1.LogStreamStdout, v1.LogStreamStderr:
+		if out.TailLines != nil {
+			return nil, fmt.Errorf("%w: tailLines and specific stream are mutually exclusive for now", events.ErrInvalid)
+		}
+	default:
+		return nil, fmt.Errorf("%w: stream is %q, not one of All, Stdout, Stderr", events.ErrInvalid, stream)
 	}
 	return out, nil
 }

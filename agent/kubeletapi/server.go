@@ -5,12 +5,18 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 
 	v1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	kubelet "k8s.io/kubelet/config/v1beta1"
 	"k8s.io/utils/clock"
 
 	"github.com/reckon-project/reckon/agent/downward"
+	"github.com/reckon-project/reckon/agent/machine"
+	"github.com/reckon-project/reckon/agent/measure"
 	"github.com/reckon-project/reckon/agent/pod"
+	"github.com/reckon-project/reckon/agent/probe"
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/events"
 )
@@ -24,38 +30,66 @@ type Pods interface {
 // Server serves one node. It is an http.Handler.
 type Server struct {
 	Node    string
-	Root    string // the folder that pod.LogDir is below
+	Root    string // the folder that pod.LogDir is below; "": there are no files
 	Runtime runtime.Runtime
 	Pods    Pods
-	Log     *slog.Logger
-	Clock   clock.PassiveClock
+	Meter   *measure.Meter
+	// Probes count what containers answered; nil: nobody asks them.
+	Probes *probe.Counts
+	// Config is the agent's configuration in the kubelet's terms; nil: empty.
+	Config func() kubelet.KubeletConfiguration
+	// NodeLogs is the folder of the machine's log files; "": they aren't shown.
+	NodeLogs string
+	// Cgroups is where they are mounted, CgroupPrefix is the pods' below that.
+	Cgroups      machine.Cgroups
+	CgroupPrefix string
+	// VolumePath is where a pod's volume is.
+	VolumePath func(uid, name string) string
+	Log        *slog.Logger
+	Clock      clock.PassiveClock
+
+	walks walks
 }
 
-// Handler gives the paths that the API server knows.
+// Handler gives the paths that the API server and metrics collectors know.
 func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
-	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok")) }) //nolint:errcheck // the asker is gone
-	m.HandleFunc("GET /pods", s.listPods)
-	m.HandleFunc("GET /containerLogs/{namespace}/{pod}/{container}", s.logs)
-	m.HandleFunc("/exec/{namespace}/{pod}/{container}", s.exec)
-	m.HandleFunc("/exec/{namespace}/{pod}/{uid}/{container}", s.exec)
-	m.HandleFunc("/attach/{namespace}/{pod}/{container}", s.attach)
-	m.HandleFunc("/attach/{namespace}/{pod}/{uid}/{container}", s.attach)
-	m.HandleFunc("/portForward/{namespace}/{pod}", s.portForward)
-	m.HandleFunc("/portForward/{namespace}/{pod}/{uid}", s.portForward)
-	m.HandleFunc("POST /run/{namespace}/{pod}/{container}", s.run)
-	m.HandleFunc("GET /stats/summary", s.summary)
-	m.HandleFunc("GET /metrics", s.metrics)
-	m.HandleFunc("GET /metrics/resource", s.metrics)
+	healthy := func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok")) } //nolint:errcheck // the asker is gone
+	for _, check := range []string{"", "/ping", "/log", "/syncloop"} {
+		m.HandleFunc("GET /healthz"+check, healthy)
+	}
+	for path, serve := range map[string]http.HandlerFunc{
+		"GET /pods": s.listPods, "GET /runningpods": s.runningPods, "GET /configz": s.config,
+		"GET /stats": s.summary, "GET /stats/summary": s.summary,
+		"GET /metrics": s.nodeMetrics, "GET /metrics/resource": s.resourceMetrics,
+		"GET /metrics/cadvisor": s.cadvisorMetrics, "GET /metrics/probes": s.probeMetrics,
+		"GET /logs": s.nodeLogs,
+		"GET /containerLogs/{namespace}/{pod}/{container}": s.logs,
+		"/exec/{namespace}/{pod}/{container}":              s.exec,
+		"/exec/{namespace}/{pod}/{uid}/{container}":        s.exec,
+		"/attach/{namespace}/{pod}/{container}":            s.attach,
+		"/attach/{namespace}/{pod}/{uid}/{container}":      s.attach,
+		"/portForward/{namespace}/{pod}":                   s.portForward,
+		"/portForward/{namespace}/{pod}/{uid}":             s.portForward,
+		"POST /run/{namespace}/{pod}/{container}":          s.run,
+		"POST /run/{namespace}/{pod}/{uid}/{container}":    s.run,
+		"POST /checkpoint/{namespace}/{pod}/{container}":   s.checkpoint,
+	} {
+		m.HandleFunc(path, serve)
+		if !strings.Contains(path, "{") {
+			m.HandleFunc(path+"/{$}", serve)
+		}
+	}
+	m.HandleFunc("GET /logs/", s.nodeLogs)
 	return m
 }
 
 func (s *Server) listPods(w http.ResponseWriter, _ *http.Request) {
-	list := v1.PodList{}
-	list.APIVersion, list.Kind = "v1", "PodList"
+	list := v1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: []v1.Pod{}}
 	for _, view := range s.Pods.All() {
 		p := *view.Pod
 		p.Status = *view.Status
+		p.APIVersion, p.Kind = "v1", "Pod"
 		list.Items = append(list.Items, p)
 	}
 	s.writeJSON(w, list)

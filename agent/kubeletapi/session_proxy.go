@@ -1,13 +1,18 @@
 package kubeletapi
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/httpstream/wsstream" //nolint:staticcheck // what the translators of the API server take
 	"k8s.io/apimachinery/pkg/util/proxy"
+	translate "k8s.io/apiserver/pkg/util/proxy"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/reckon-project/reckon/events"
 )
 
 func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
@@ -16,11 +21,15 @@ func (s *Server) exec(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
+	o, err := streams(q)
+	if err != nil {
+		fail(w, err)
+		return
+	}
 	u, err := s.Runtime.Exec(r.Context(), &cri.ExecRequest{
-		ContainerId: c.ID, Cmd: q["command"], Tty: on(q, "tty"),
-		Stdin: on(q, "input"), Stdout: on(q, "output"), Stderr: on(q, "error") && !on(q, "tty"),
+		ContainerId: c.ID, Cmd: q["command"], Tty: o.Tty, Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr,
 	})
-	s.handThrough(w, r, u, err)
+	s.handThrough(w, r, u, o, err)
 }
 
 func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
@@ -29,11 +38,15 @@ func (s *Server) attach(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q := r.URL.Query()
+	o, err := streams(q)
+	if err != nil {
+		fail(w, err)
+		return
+	}
 	u, err := s.Runtime.Attach(r.Context(), &cri.AttachRequest{
-		ContainerId: c.ID, Tty: on(q, "tty"),
-		Stdin: on(q, "input"), Stdout: on(q, "output"), Stderr: on(q, "error") && !on(q, "tty"),
+		ContainerId: c.ID, Tty: o.Tty, Stdin: o.Stdin, Stdout: o.Stdout, Stderr: o.Stderr,
 	})
-	s.handThrough(w, r, u, err)
+	s.handThrough(w, r, u, o, err)
 }
 
 func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
@@ -53,7 +66,26 @@ func (s *Server) portForward(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	u, err := s.Runtime.PortForward(r.Context(), &cri.PortForwardRequest{PodSandboxId: view.Sandbox, Port: ports})
-	s.handThrough(w, r, u, err)
+	if err != nil {
+		fail(w, err)
+		return
+	}
+	through := http.Handler(proxy.NewUpgradeAwareHandler(u, nil, false, true, responder{}))
+	if wsstream.IsWebSocketRequestWithTunnelingProtocol(r) {
+		through = translate.NewTunnelingHandler(through)
+	}
+	through.ServeHTTP(w, r)
+}
+
+// streams reads which streams a session has, as the API server writes it. A
+// terminal has no standard error of its own.
+func streams(q url.Values) (translate.Options, error) {
+	o := translate.Options{Tty: on(q, "tty"), Stdin: on(q, "input"), Stdout: on(q, "output")}
+	o.Stderr = on(q, "error") && !o.Tty
+	if !o.Stdin && !o.Stdout && !o.Stderr {
+		return o, fmt.Errorf("%w: you must specify at least 1 of stdin, stdout, stderr", events.ErrInvalid)
+	}
+	return o, nil
 }
 
 // on reads a flag as the API server writes it.
@@ -62,13 +94,19 @@ func on(q url.Values, name string) bool {
 	return v == "1" || v == "true"
 }
 
-// handThrough connects the caller to the runtime's streaming server.
-func (s *Server) handThrough(w http.ResponseWriter, r *http.Request, u *url.URL, err error) {
-	if err != nil {
+// handThrough connects the caller to the runtime's streaming server, which speaks
+// SPDY: WebSockets with the protocol that can close one stream are translated.
+func (s *Server) handThrough(w http.ResponseWriter, r *http.Request, u *url.URL, o translate.Options, err error) {
+	switch {
+	case err != nil:
 		fail(w, err)
-		return
+	case wsstream.IsWebSocketRequestWithStreamCloseProtocol(r):
+		translate.NewStreamTranslatorHandler(u, nil, 0, o).ServeHTTP(w, r)
+	case wsstream.IsWebSocketRequest(r):
+		http.Error(w, "of the WebSocket protocols the node speaks v5.channel.k8s.io", http.StatusBadRequest)
+	default:
+		proxy.NewUpgradeAwareHandler(u, nil, false, true, responder{}).ServeHTTP(w, r)
 	}
-	proxy.NewUpgradeAwareHandler(u, nil, false, true, responder{}).ServeHTTP(w, r)
 }
 
 type responder struct{}

@@ -78,6 +78,8 @@ func (w *Worker) probe(ctx context.Context, c *container, kind probeKind, spec *
 	}
 	if w.host.Pretended {
 		check = func(context.Context) error { return nil }
+	} else if w.host.Probes != nil {
+		check = w.host.Probes.Of(check, kind.String(), c.spec.Name, w.pod.Name, w.pod.Namespace, w.uid)
 	}
 	name, id, after := c.spec.Name, c.current.Id, nanos(c.current.StartedAt)
 	send := func(r probeResult) {
