@@ -139,15 +139,20 @@ func (s *Snapshot) PodsOn(node string) iter.Seq[*events.Object] {
 	}
 }
 
-// indexed yields the objects that an index has under a value.
+// indexed yields the objects that an index has under a value. Both are in the
+// same order, and the objects of one value are often neighbours: the next one is
+// looked for there first.
 func (t *table) indexed(index *btree.Set[string], value string, yield func(*events.Object) bool) {
 	prefix := value + "\x00"
+	at, found := t.objects.Iter(), false
 	index.Ascend(prefix, func(entry string) bool {
 		key, ok := strings.CutPrefix(entry, prefix)
 		if !ok {
 			return false
 		}
-		o, ok := t.objects.Get(key)
-		return !ok || yield(o)
+		if !found || !at.Next() || at.Key() != key {
+			found = at.Seek(key) && at.Key() == key
+		}
+		return !found || yield(at.Value())
 	})
 }
