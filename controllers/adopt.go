@@ -100,6 +100,15 @@ func (k Selecting) adopter(s *projections.Snapshot, orphan *events.Object) *even
 	return nil
 }
 
+// Compile is LabelSelectorAsSelector for a selector that the API has accepted: what
+// needs no validation isn't validated again.
+func Compile(selector *metav1.LabelSelector) (labels.Selector, error) {
+	if selector == nil || len(selector.MatchExpressions) > 0 || len(selector.MatchLabels) == 0 {
+		return metav1.LabelSelectorAsSelector(selector)
+	}
+	return labels.Set(selector.MatchLabels).AsSelectorPreValidated(), nil
+}
+
 // selects reports whether a selector, which must not be empty, matches. It is
 // asked of every owner in a namespace, so it compiles only what may match.
 func selects(selector *metav1.LabelSelector, set labels.Set) bool {

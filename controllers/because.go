@@ -28,6 +28,9 @@ func (b *because) add(sequence uint64, traceparent string, own bool) {
 		b.events = slices.Delete(b.events, oldest, oldest+1)
 		b.own = slices.Delete(b.own, oldest, oldest+1)
 	}
+	if b.events == nil {
+		b.events, b.own = make([]uint64, 0, maxCause), make([]bool, 0, maxCause)
+	}
 	b.events, b.own = append(b.events, sequence), append(b.own, own)
 	if traceparent != "" && (own || !b.ownTrace) {
 		b.traceparent, b.ownTrace = traceparent, own

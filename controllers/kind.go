@@ -58,21 +58,24 @@ func (k Kind) Key(namespace, name string) events.Key {
 // ControllerRef is the owner reference marked as controller, nil if there is none.
 // It is the object's own: not to be changed.
 func ControllerRef(m metav1.Object) *metav1.OwnerReference {
-	var refs []metav1.OwnerReference
-	if typed, ok := m.(metav1.ObjectMetaAccessor); ok {
-		if meta, ok := typed.GetObjectMeta().(*metav1.ObjectMeta); ok {
-			refs = meta.OwnerReferences // GetOwnerReferences copies, for every event that a watch looks at
-		}
-	}
-	if refs == nil {
-		refs = m.GetOwnerReferences()
-	}
+	refs := OwnersOf(m)
 	for i := range refs {
 		if refs[i].Controller != nil && *refs[i].Controller {
 			return &refs[i]
 		}
 	}
 	return nil
+}
+
+// OwnersOf gives an object's own references to its owners, not to be changed:
+// GetOwnerReferences copies them, for every event that a watch looks at.
+func OwnersOf(m metav1.Object) []metav1.OwnerReference {
+	if typed, ok := m.(metav1.ObjectMetaAccessor); ok {
+		if meta, ok := typed.GetObjectMeta().(*metav1.ObjectMeta); ok {
+			return meta.OwnerReferences
+		}
+	}
+	return m.GetOwnerReferences()
 }
 
 // GroupOf is the group of an apiVersion.

@@ -141,14 +141,36 @@ type term struct {
 	queues   []*queue
 	slots    chan struct{} // one per intent under way
 	mappers  map[resource][]target
-	all      []target // of watches of every resource
+	merged   map[resource]bool // their mappers have those of all
+	all      []target          // of watches of every resource
+	seen     seen              // by dispatch
+}
+
+// seen is what the mappers are being shown.
+type seen struct {
+	object      events.Key
+	sequence    uint64
+	traceparent string
+	start       bool // each object, before anything is reconciled
 }
 
 type resource struct{ group, name string }
 
 type target struct {
-	queue  *queue
 	mapper Mapper
+	add    func(events.Key)
+}
+
+// target is where a mapper's keys go. What they are added by is made once: it is
+// handed to every mapper for every event.
+func (t *term) target(q *queue, m Mapper) target {
+	return target{m, func(k events.Key) {
+		if t.seen.start {
+			q.note(k, t.seen.sequence, "", k == t.seen.object)
+			return
+		}
+		q.enqueue(k, t.seen.sequence, t.seen.traceparent, k == t.seen.object)
+	}}
 }
 
 func runTerm(stop context.Context, lead bus.Leadership, o Options, cs []*Controller) error {
@@ -159,7 +181,7 @@ func runTerm(stop context.Context, lead bus.Leadership, o Options, cs []*Control
 	defer context.AfterFunc(stop, halt)()
 	t := &term{
 		Options: o, epoch: lead.Epoch, stopping: stopping,
-		slots: make(chan struct{}, o.InFlight), mappers: map[resource][]target{},
+		slots: make(chan struct{}, o.InFlight), mappers: map[resource][]target{}, merged: map[resource]bool{},
 	}
 	if err := t.waitFor(stopping, lead.Epoch); err != nil {
 		return fmt.Errorf("fold the leadership of %s: %w", o.Component, err)
@@ -173,11 +195,11 @@ func runTerm(stop context.Context, lead bus.Leadership, o Options, cs []*Control
 		t.queues = append(t.queues, q)
 		for _, w := range c.watches {
 			if w.resource == "*" {
-				t.all = append(t.all, target{q, w.mapper})
+				t.all = append(t.all, t.target(q, w.mapper))
 				continue
 			}
 			r := resource{w.group, w.resource}
-			t.mappers[r] = append(t.mappers[r], target{q, w.mapper})
+			t.mappers[r] = append(t.mappers[r], t.target(q, w.mapper))
 		}
 		var rt http.RoundTripper
 		if o.Intake != nil {
@@ -242,8 +264,9 @@ func (t *term) dispatchAll(s *projections.Snapshot) {
 			continue
 		}
 		for o := range s.List(group, name, "") {
+			t.seen = seen{object: o.Key, sequence: o.Version, start: true}
 			for _, target := range targets {
-				target.mapper(s, projections.Change{New: o}, func(k events.Key) { target.queue.note(k, o.Version, "", k == o.Key) })
+				target.mapper(s, projections.Change{New: o}, target.add)
 			}
 		}
 	}
@@ -258,18 +281,19 @@ func (t *term) dispatchChanges(changes []projections.Change) {
 		if c.Void != nil || c.Event.Type == events.Elected {
 			continue
 		}
+		t.seen = seen{object: c.Event.Key, sequence: c.Event.Sequence, traceparent: c.Event.Traceparent}
 		for _, target := range t.targets(resource{c.Event.Key.Group, c.Event.Key.Resource}) {
-			target.mapper(s, c, func(k events.Key) { target.queue.enqueue(k, c.Event.Sequence, c.Event.Traceparent, k == c.Event.Key) })
+			target.mapper(s, c, target.add)
 		}
 	}
 }
 
+// targets are those of a resource, with those of every resource.
 func (t *term) targets(r resource) []target {
-	if len(t.all) == 0 {
-		return t.mappers[r]
+	if !t.merged[r] {
+		t.mappers[r], t.merged[r] = append(t.mappers[r], t.all...), true
 	}
-	own := t.mappers[r]
-	return append(own[:len(own):len(own)], t.all...)
+	return t.mappers[r]
 }
 
 // learn runs a source, again a second after it failed.

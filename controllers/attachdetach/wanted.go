@@ -91,10 +91,15 @@ func claimChanged(s *projections.Snapshot, c projections.Change, add func(events
 	}
 }
 
+// nodeChanged leaves out, at the start, nodes that have no volume: what their pods
+// want is seen with the pods.
 func nodeChanged(_ *projections.Snapshot, c projections.Change, add func(events.Key)) {
 	old, had := value[*corev1.Node](c.Old)
 	node, has := value[*corev1.Node](c.New)
 	if had && has && slices.Equal(old.Status.VolumesInUse, node.Status.VolumesInUse) && slices.Equal(old.Status.VolumesAttached, node.Status.VolumesAttached) {
+		return
+	}
+	if c.Event == nil && has && len(node.Status.VolumesInUse)+len(node.Status.VolumesAttached) == 0 {
 		return
 	}
 	add(controllers.KeyOf(c))

@@ -93,7 +93,7 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 		return controllers.Result{}, nil
 	}
 	ds := o.Value.(*appsv1.DaemonSet)
-	selector, err := metav1.LabelSelectorAsSelector(ds.Spec.Selector)
+	selector, err := controllers.Compile(ds.Spec.Selector)
 	if err != nil || selector.Empty() {
 		return controllers.Result{}, err
 	}

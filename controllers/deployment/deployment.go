@@ -83,7 +83,7 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 		return controllers.Result{}, nil
 	}
 	d := o.Value.(*appsv1.Deployment)
-	selector, err := metav1.LabelSelectorAsSelector(d.Spec.Selector)
+	selector, err := controllers.Compile(d.Spec.Selector)
 	if err != nil || selector.Empty() {
 		return controllers.Result{}, err
 	}

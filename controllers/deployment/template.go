@@ -1,6 +1,7 @@
 package deployment
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 
@@ -18,7 +19,21 @@ func sameTemplate(a, b *corev1.PodTemplateSpec) bool {
 	}
 	x, y := *a, *b
 	x.Labels, y.Labels = unhashed(a.Labels), unhashed(b.Labels)
-	return apiequality.Semantic.DeepEqual(&x, &y)
+	return sameBytes(&x, &y) || apiequality.Semantic.DeepEqual(&x, &y)
+}
+
+// sameBytes compares encodings, which is many times as fast as comparing fields
+// is. Templates that mean the same may differ in it: "1" and "1000m".
+func sameBytes(a, b *corev1.PodTemplateSpec) bool {
+	if a.Size() != b.Size() {
+		return false
+	}
+	x, err := a.Marshal()
+	if err != nil {
+		return false
+	}
+	y, err := b.Marshal()
+	return err == nil && bytes.Equal(x, y)
 }
 
 // unhashed are a template's labels but for that of its hash.

@@ -7,7 +7,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/reckon-project/reckon/controllers"
@@ -83,7 +82,7 @@ func selects(pdb *policyv1.PodDisruptionBudget, pod *corev1.Pod) bool {
 	if len(selector.MatchExpressions) == 0 {
 		return true
 	}
-	whole, err := metav1.LabelSelectorAsSelector(selector)
+	whole, err := controllers.Compile(selector)
 	return err == nil && whole.Matches(labels.Set(pod.Labels))
 }
 

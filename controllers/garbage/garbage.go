@@ -3,6 +3,7 @@ package garbage
 import (
 	"context"
 	"slices"
+	"sync/atomic"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -15,18 +16,40 @@ import (
 // New makes the controller.
 func New() *controllers.Controller {
 	return controllers.New("generic-garbage-collector").
-		Watches("*", "*", changed).
+		Watches("*", "*", (&watch{}).changed).
 		Reconcile(reconcile)
 }
 
+// watch remembers the last owner that kept its dependent: those of one owner
+// often come in a row.
+type watch struct{ kept atomic.Pointer[keeping] }
+
+type keeping struct {
+	position                         uint64
+	namespace, apiVersion, kind, uid string
+}
+
+// keeps reports that the owner stays whom r, of a namespaced object, refers to.
+func (w *watch) keeps(s *projections.Snapshot, dependent *events.Object, r metav1.OwnerReference) bool {
+	k := keeping{s.Position(), dependent.Key.Namespace, r.APIVersion, r.Kind, string(r.UID)}
+	if last := w.kept.Load(); last != nil && *last == k && k.namespace != "" {
+		return true
+	}
+	if ownerOf(s, dependent, r) != stays {
+		return false
+	}
+	w.kept.Store(&k)
+	return true
+}
+
 // changed maps a change to what may have become garbage, or may go now.
-func changed(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
+func (w *watch) changed(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
 	if c.New != nil {
 		m := c.New.Meta()
 		if m.GetDeletionTimestamp() != nil && (has(m, metav1.FinalizerOrphanDependents) || has(m, metav1.FinalizerDeleteDependents)) {
 			add(c.New.Key)
 		}
-		if slices.ContainsFunc(m.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return ownerOf(s, c.New, r) != stays }) {
+		if slices.ContainsFunc(controllers.OwnersOf(m), func(r metav1.OwnerReference) bool { return !w.keeps(s, c.New, r) }) {
 			add(c.New.Key)
 		}
 	}
@@ -38,7 +61,7 @@ func changed(s *projections.Snapshot, c projections.Change, add func(events.Key)
 			add(d.Key)
 		}
 	}
-	for _, r := range c.Old.Meta().GetOwnerReferences() {
+	for _, r := range controllers.OwnersOf(c.Old.Meta()) {
 		if o := s.ByUID(string(r.UID)); o.Exists() && o.Meta().GetDeletionTimestamp() != nil && len(o.Meta().GetFinalizers()) > 0 {
 			add(o.Key) // it may have waited for this one
 		}

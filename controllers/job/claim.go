@@ -93,7 +93,7 @@ func adopter(s *projections.Snapshot, o *events.Object) *events.Object {
 		if !ok || job.Namespace != m.GetNamespace() || job.DeletionTimestamp != nil || elsewhere(job) || Finished(job) != nil {
 			return false
 		}
-		selector, err := metav1.LabelSelectorAsSelector(job.Spec.Selector)
+		selector, err := controllers.Compile(job.Spec.Selector)
 		return err == nil && !selector.Empty() && selector.Matches(labels.Set(m.GetLabels()))
 	}
 	if uid := m.GetLabels()[batchv1.ControllerUidLabel]; uid != "" {

@@ -49,7 +49,7 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 		return controllers.Do(settle(s, o)...), nil
 	}
 	job := o.Value.(*batchv1.Job)
-	selector, err := metav1.LabelSelectorAsSelector(job.Spec.Selector)
+	selector, err := controllers.Compile(job.Spec.Selector)
 	if err != nil || selector.Empty() || elsewhere(job) {
 		return controllers.Result{}, err
 	}

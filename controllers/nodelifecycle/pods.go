@@ -2,6 +2,7 @@ package nodelifecycle
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -23,14 +24,23 @@ func NewPods() *controllers.Controller {
 			if c.New == nil || c.Event != nil && c.Event.Type != events.Lost && c.Event.Type != events.Recovered && c.Event.Prefix != events.PrefixFact {
 				return
 			}
-			if o, n := nodeOf(c.Old), nodeOf(c.New); o != nil && n != nil && isUnknown(o) == isUnknown(n) {
+			old, node := nodeOf(c.Old), nodeOf(c.New)
+			if node == nil || old != nil && isUnknown(old) == isUnknown(node) || c.Event == nil && !isUnknown(node) {
 				return
 			}
-			node := nodeOf(c.New)
 			for o := range s.PodsOn(c.New.Key.Name) {
-				if pod, ok := o.Value.(*corev1.Pod); ok && node != nil && mark(pod, node) >= 0 {
+				if pod, ok := o.Value.(*corev1.Pod); ok && mark(pod, node) >= 0 {
 					add(o.Key)
 				}
+			}
+		}).
+		Watches("", "pods", func(_ *projections.Snapshot, c projections.Change, add func(events.Key)) {
+			if c.Event != nil {
+				return
+			}
+			// At the start: its node may have come back while nobody led.
+			if pod, ok := c.New.Value.(*corev1.Pod); ok && isNotReady(pod) {
+				add(c.New.Key)
 			}
 		}).
 		Writes(events.Progressed).
@@ -71,6 +81,13 @@ func markPod(ctx context.Context, s *projections.Snapshot, key events.Key) (cont
 	}
 	c.Status, c.Reason = corev1.ConditionTrue, ""
 	return controllers.Do(controllers.Progressed(o, changed).Because("NodeReady", "Node is back")), nil
+}
+
+// isNotReady reports a pod that was marked not ready because of its node.
+func isNotReady(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodReady && c.Status == corev1.ConditionFalse && c.Reason == nodeNotReady
+	})
 }
 
 // mark is the index of the pod's condition Ready if that isn't what its node makes

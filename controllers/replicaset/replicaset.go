@@ -42,7 +42,7 @@ func (k Keeper) reconcile(ctx context.Context, s *projections.Snapshot, key even
 		return controllers.Result{}, nil
 	}
 	rs := k.Set(o)
-	selector, err := metav1.LabelSelectorAsSelector(rs.Spec.Selector)
+	selector, err := controllers.Compile(rs.Spec.Selector)
 	if err != nil || selector.Empty() {
 		return controllers.Result{}, err
 	}

@@ -119,7 +119,7 @@ func reconcile(ctx context.Context, s *projections.Snapshot, key events.Key) (co
 		return controllers.Result{}, nil
 	}
 	set := o.Value.(*appsv1.StatefulSet)
-	selector, err := metav1.LabelSelectorAsSelector(set.Spec.Selector)
+	selector, err := controllers.Compile(set.Spec.Selector)
 	if err != nil || selector.Empty() {
 		return controllers.Result{}, err
 	}
@@ -186,7 +186,7 @@ func adoptPod(s *projections.Snapshot, pod *events.Object) []controllers.Intent 
 	if ordinal < 0 || !o.Exists() || o.Meta().GetDeletionTimestamp() != nil {
 		return nil
 	}
-	selector, err := metav1.LabelSelectorAsSelector(kind.Selector(o))
+	selector, err := controllers.Compile(kind.Selector(o))
 	if err != nil || selector.Empty() || !selector.Matches(labels.Set(pod.Meta().GetLabels())) {
 		return nil
 	}
