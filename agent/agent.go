@@ -19,6 +19,7 @@ import (
 	"github.com/reckon-project/reckon/agent/eviction"
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/image"
+	"github.com/reckon-project/reckon/agent/imagegc"
 	"github.com/reckon-project/reckon/agent/measure"
 	"github.com/reckon-project/reckon/agent/pod"
 	"github.com/reckon-project/reckon/agent/report"
@@ -83,6 +84,7 @@ type Agent struct {
 	node     nodeState
 
 	thresholds []eviction.Threshold
+	images     *imagegc.Collector
 	began      chan struct{} // closed once the runtime answers
 
 	incarnation uint64
@@ -169,6 +171,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"logs", a.rotateLogs},
 		duty{"volumes", a.removeVolumes},
 		duty{"pressure", a.watchPressure},
+		duty{"garbage", a.collectGarbage},
 	)
 }
 

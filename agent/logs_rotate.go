@@ -1,23 +1,16 @@
 package agent
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
+	"github.com/reckon-project/reckon/agent/logfile"
 	"github.com/reckon-project/reckon/agent/pod"
 )
 
-const (
-	rotateEvery = 30 * time.Second
-	largestLog  = 10 << 20
-	mostLogs    = 5 // of one container's attempt, with the one being written
-)
+const rotateEvery = 10 * time.Second
 
 // rotateLogs keeps the containers' logs from filling the disk.
 func (a *Agent) rotateLogs(ctx context.Context) error {
@@ -25,6 +18,7 @@ func (a *Agent) rotateLogs(ctx context.Context) error {
 		<-ctx.Done()
 		return nil
 	}
+	largest, most := cmp.Or(a.o.Upkeep.LogSize, usualLogSize), cmp.Or(a.o.Upkeep.LogFiles, usualLogFiles)
 	ticker := a.clock.NewTicker(rotateEvery)
 	defer ticker.Stop()
 	for {
@@ -35,40 +29,18 @@ func (a *Agent) rotateLogs(ctx context.Context) error {
 		}
 		for _, view := range (pods{a}).All() {
 			for name, c := range view.Containers {
+				if !c.Running {
+					continue
+				}
 				path := filepath.Join(pod.LogDir(a.o.Dir, view.Pod), pod.LogPath(name, c.Attempt))
-				if err := a.rotate(ctx, c, path); err != nil {
+				due, err := logfile.Due(path, largest)
+				if due {
+					err = logfile.Rotate(path, most, a.clock.Now(), func() error { return a.runtime.ReopenLog(ctx, c.ID) })
+				}
+				if err != nil && ctx.Err() == nil {
 					a.log.Warn("a log can't be rotated", "path", path, "err", err)
 				}
 			}
 		}
 	}
-}
-
-func (a *Agent) rotate(ctx context.Context, c pod.ContainerView, path string) error {
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && (info.Size() < largestLog || !c.Running) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	old, err := filepath.Glob(path + ".*")
-	if err != nil {
-		return err
-	}
-	slices.Sort(old)
-	for len(old) > mostLogs-2 {
-		if err := os.Remove(old[0]); err != nil {
-			return err
-		}
-		old = old[1:]
-	}
-	moved := path + a.clock.Now().UTC().Format(".20060102-150405")
-	if err := os.Rename(path, moved); err != nil {
-		return err
-	}
-	if err := a.runtime.ReopenLog(ctx, c.ID); err != nil {
-		return fmt.Errorf("%w (put back: %v)", err, os.Rename(moved, path))
-	}
-	return nil
 }

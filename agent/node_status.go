@@ -306,7 +306,7 @@ func (a *Agent) reportNode(node *v1.Node, p *nodePatch, steps []events.Step, cau
 // removeState takes the node's own files away, and nothing else that may lie in the folder.
 func removeState(dir string) error {
 	var errs []error
-	for _, name := range []string{"pods", "logs", "cni", "registries", "incarnation", "reports.jsonl"} {
+	for _, name := range []string{"pods", "logs", "cni", "registries", pulledFile, "incarnation", "reports.jsonl"} {
 		errs = append(errs, os.RemoveAll(dir+"/"+name))
 	}
 	return errors.Join(errs...)

@@ -11,7 +11,6 @@ import (
 
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/pod"
-	"github.com/reckon-project/reckon/agent/probe"
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/agent/volume"
 )
@@ -63,8 +62,10 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.manager = &volume.Manager{Dir: a.podsDir(), VolumesDir: a.volumesDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable}
 	a.host.Volumes = a.manager
 	a.host.Dir = a.o.Dir
-	a.host.Probes = probe.NewCounts()
 	a.host.NodeSide = side{a}
+	if err := a.prepareImages(ctx); err != nil {
+		return err
+	}
 	a.host.CgroupPrefix = a.layout.CgroupPrefix()
 	a.host.SetShares, a.host.SetLimits = a.layout.SetShares, a.layout.SetLimits
 	a.host.RemoveCgroup = a.layout.RemoveCgroups
@@ -164,9 +165,6 @@ func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) 
 			}
 			a.log.Error("a pod's worker failed and is started again", "pod", p.Namespace+"/"+p.Name, "err", err)
 			a.pause(ctx, time.Second)
-		}
-		if a.host.Probes != nil {
-			a.host.Probes.Forget(p.Name, p.Namespace, uid)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -6,6 +6,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 
 	"github.com/reckon-project/reckon/agent/eviction"
+	"github.com/reckon-project/reckon/agent/imagegc"
 )
 
 // Upkeep says how a node looks after itself. The zero value reserves nothing and
@@ -22,7 +23,29 @@ type Upkeep struct {
 	EvictionTransition time.Duration
 	// EvictionMaxGrace is the longest that a pod may take to end when a soft threshold is crossed.
 	EvictionMaxGrace time.Duration
+
+	// Images says when images that nobody needs go (the zero value: 85, 80 %, 2 m).
+	Images imagegc.Policy
+	// Pulls is how many images are pulled at once (0: 5).
+	Pulls int
+	// CredentialConfig is a kubelet's configuration file of credential providers, and
+	// CredentialBin the folder with their programs; "": there are none.
+	CredentialConfig, CredentialBin string
+
+	// LogSize is the size above which a container's log is put aside (0: 10 MiB), and
+	// LogFiles how many there are of one container then, with the newest (0: 5).
+	LogSize  int64
+	LogFiles int
 }
+
+const (
+	usualPulls    = 5
+	usualLogSize  = 10 << 20
+	usualLogFiles = 5
+	pulledFile    = "images.json"
+)
+
+var usualImages = imagegc.Policy{High: 85, Low: 80, MinAge: 2 * time.Minute}
 
 // kept is what the hard thresholds keep from pods.
 func (a *Agent) kept(capacity v1.ResourceList) v1.ResourceList {

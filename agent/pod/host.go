@@ -8,7 +8,6 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
-	"github.com/reckon-project/reckon/agent/probe"
 	"github.com/reckon-project/reckon/agent/report"
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/agent/volume"
@@ -28,7 +27,8 @@ type Host struct {
 	DNS          DNS
 	HostIPs      []string
 	Allocatable  v1.ResourceList
-	Room         *Room // nil: without bounds
+	Room         *Room  // nil: without bounds
+	Puller       Puller // nil: the runtime pulls, without credentials
 	// NodeSide admits pods and gives containers what is the node's; nil: nothing.
 	NodeSide NodeSide
 	// SetShares gives a pod's cgroup its share of CPU; nil: there are none.
@@ -42,8 +42,6 @@ type Host struct {
 	// Pretended says that containers are: no probe and no hook leaves this process,
 	// and all succeed.
 	Pretended bool
-	// Probes count what containers answer to probes; nil: nobody asks.
-	Probes *probe.Counts
 	// Settle is how long a report that nobody waits for may wait for the next one (0: 1 s).
 	Settle time.Duration
 }

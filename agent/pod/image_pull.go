@@ -2,8 +2,6 @@ package pod
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -46,11 +44,11 @@ func (w *Worker) ensureImage(ctx context.Context, pod *v1.Pod, c *v1.Container, 
 	if err != nil {
 		return nil, &waitError{reason: "ImageInspectError", message: fmt.Sprintf("Failed to inspect image %q: %v", c.Image, err), event: "InspectFailed", retry: firstDelay}
 	}
-	if image != nil && c.ImagePullPolicy != v1.PullAlways {
-		w.note("Pulled", fmt.Sprintf("Container image %q already present on machine", c.Image))
+	if image != nil && c.ImagePullPolicy != v1.PullAlways && (w.host.Puller == nil || w.host.Puller.MayUse(ctx, pod, c.Image, image.Id)) {
+		w.note("Pulled", fmt.Sprintf("Container image %q already present on machine and can be accessed by the pod", c.Image))
 		return image, nil
 	}
-	if image == nil && c.ImagePullPolicy == v1.PullNever {
+	if c.ImagePullPolicy == v1.PullNever {
 		return nil, &waitError{reason: reasonNeverPull, message: fmt.Sprintf("Container image %q is not present with pull policy of Never", c.Image), event: reasonNeverPull, retry: firstDelay}
 	}
 	b := w.pullBackoff(c.Image)
@@ -59,17 +57,24 @@ func (w *Worker) ensureImage(ctx context.Context, pod *v1.Pod, c *v1.Container, 
 		return nil, &waitError{reason: reasonPullBackOff, message: fmt.Sprintf("Back-off pulling image %q: %s", c.Image, b.message), event: "BackOff", retry: wait}
 	}
 	w.note("Pulling", fmt.Sprintf("Pulling image %q", c.Image))
-	if err := w.pull(ctx, pod, c.Image, sandbox); err != nil {
+	w.report() // if this lasts
+	took, err := w.pull(ctx, pod, c.Image, sandbox)
+	if err != nil {
+		if ctx.Err() == nil {
+			w.note("Failed", fmt.Sprintf("Failed to pull image %q: %v", c.Image, err))
+			w.note("Failed", "Error: "+reasonErrPull)
+		}
 		b.delay = min(max(2*b.delay, firstDelay), longestDelay)
 		b.until = w.host.Clock.Now().Add(b.delay)
 		b.message = fmt.Sprintf("%s: %v", reasonErrPull, err)
-		return nil, &waitError{reason: reasonErrPull, message: err.Error(), event: "Failed", retry: retryAfter}
+		return nil, &waitError{reason: reasonErrPull, message: err.Error(), retry: retryAfter}
 	}
 	delete(w.pulls, c.Image)
 	if image, err = w.host.Runtime.ImageStatus(ctx, c.Image); err != nil || image == nil {
 		return nil, &waitError{reason: reasonErrPull, message: fmt.Sprintf("image %q was pulled and is not there: %v", c.Image, err), event: "Failed", retry: firstDelay}
 	}
-	w.note("Pulled", fmt.Sprintf("Successfully pulled image %q in %s", c.Image, w.host.Clock.Since(now).Round(time.Millisecond)))
+	w.note("Pulled", fmt.Sprintf("Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes.",
+		c.Image, took.Truncate(time.Millisecond), w.host.Clock.Since(now).Truncate(time.Millisecond), image.Size))
 	return image, nil
 }
 
@@ -88,47 +93,11 @@ func (w *Worker) pullBackoff(image string) *pullBackoff {
 	return b
 }
 
-// pull tries the pod's credentials for the registry one after the other.
-func (w *Worker) pull(ctx context.Context, pod *v1.Pod, image string, sandbox *cri.PodSandboxConfig) error {
-	var err error
-	for _, auth := range append(w.credentials(pod, image), nil) {
-		if err = w.host.Runtime.PullImage(ctx, image, auth, sandbox); err == nil || ctx.Err() != nil {
-			return err
-		}
+func (w *Worker) pull(ctx context.Context, pod *v1.Pod, image string, sandbox *cri.PodSandboxConfig) (time.Duration, error) {
+	if w.host.Puller != nil {
+		return w.host.Puller.Pull(ctx, pod, image, sandbox)
 	}
-	return err
-}
-
-// credentials gives what the pod's imagePullSecrets say about the image's registry.
-func (w *Worker) credentials(pod *v1.Pod, image string) []*cri.AuthConfig {
-	var out []*cri.AuthConfig
-	for _, ref := range pod.Spec.ImagePullSecrets {
-		secret, ok := w.host.Objects.Secret(pod.Namespace, ref.Name)
-		if !ok {
-			continue
-		}
-		var config struct {
-			Auths map[string]struct{ Username, Password, Auth string }
-		}
-		data := secret.Data[v1.DockerConfigJsonKey]
-		if old, ok := secret.Data[v1.DockerConfigKey]; ok {
-			data = []byte(`{"auths":` + string(old) + `}`)
-		}
-		if json.Unmarshal(data, &config) != nil {
-			continue
-		}
-		for server, auth := range config.Auths {
-			server = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(server, "https://"), "http://"), "/")
-			host, _, _ := strings.Cut(image, "/")
-			ofHub := strings.Contains(server, "docker.io") && !strings.Contains(host, ".")
-			if !ofHub && !strings.HasPrefix(image, strings.TrimSuffix(server, "/v1")+"/") {
-				continue
-			}
-			if plain, err := base64.StdEncoding.DecodeString(auth.Auth); err == nil && auth.Username == "" {
-				auth.Username, auth.Password, _ = strings.Cut(string(plain), ":")
-			}
-			out = append(out, &cri.AuthConfig{Username: auth.Username, Password: auth.Password})
-		}
-	}
-	return out
+	begin := w.host.Clock.Now()
+	err := w.host.Runtime.PullImage(ctx, image, nil, sandbox)
+	return w.host.Clock.Since(begin), err
 }

@@ -148,3 +148,10 @@ func (h *Host) release(ctx context.Context, uid string) error {
 	}
 	return h.NodeSide.Release(ctx, uid)
 }
+
+// Puller brings images, and says who may use those that are there.
+type Puller interface {
+	MayUse(ctx context.Context, pod *v1.Pod, image, id string) bool
+	// Pull says how long it took, without waiting for other pulls.
+	Pull(ctx context.Context, pod *v1.Pod, image string, sandbox *cri.PodSandboxConfig) (time.Duration, error)
+}
