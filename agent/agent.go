@@ -170,6 +170,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"containerd", a.keepContainerd},
 		duty{"logs", a.rotateLogs},
 		duty{"volumes", a.removeVolumes},
+		duty{"drivers", a.runDrivers},
 		duty{"pressure", a.watchPressure},
 		duty{"garbage", a.collectGarbage},
 	)

@@ -204,12 +204,14 @@ type nodePatch struct {
 	Addresses   []v1.NodeAddress    `json:"addresses"`
 	NodeInfo    v1.NodeSystemInfo   `json:"nodeInfo"`
 	Images      []v1.ContainerImage `json:"images"`
+
+	VolumesInUse []v1.UniqueVolumeName `json:"volumesInUse,omitzero"`
 }
 
 // same compares what readers would notice.
 func (p *nodePatch) same(q *nodePatch) bool {
 	if len(p.Conditions) != len(q.Conditions) || len(p.Images) != len(q.Images) ||
-		!sameResources(p.Capacity, q.Capacity) || !sameResources(p.Allocatable, q.Allocatable) {
+		!slices.Equal(p.VolumesInUse, q.VolumesInUse) || !sameResources(p.Capacity, q.Capacity) || !sameResources(p.Allocatable, q.Allocatable) {
 		return false
 	}
 	for i := range p.Conditions {
@@ -228,6 +230,9 @@ func (p *nodePatch) same(q *nodePatch) bool {
 func (a *Agent) nodeStatus(ctx context.Context, last *nodePatch) *nodePatch {
 	now := metav1.NewTime(a.clock.Now().Truncate(time.Second))
 	out := &nodePatch{Capacity: a.node.capacity, Allocatable: a.node.allocatable, NodeInfo: a.node.info, Images: []v1.ContainerImage{}}
+	if a.manager != nil {
+		out.VolumesInUse = a.manager.CSI.InUse()
+	}
 	for _, ip := range a.node.ips {
 		out.Addresses = append(out.Addresses, v1.NodeAddress{Type: v1.NodeInternalIP, Address: ip})
 	}
@@ -309,5 +314,6 @@ func removeState(dir string) error {
 	for _, name := range []string{"pods", "logs", "cni", "registries", pulledFile, "incarnation", "reports.jsonl"} {
 		errs = append(errs, os.RemoveAll(dir+"/"+name))
 	}
+	errs = append(errs, removePluginState(dir))
 	return errors.Join(errs...)
 }

@@ -59,8 +59,9 @@ func (a *Agent) prepare(ctx context.Context) error {
 		a.host.Volumes = noVolumes{}
 		return nil
 	}
-	a.manager = &volume.Manager{Dir: a.podsDir(), VolumesDir: a.volumesDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable}
-	a.host.Volumes = a.manager
+	if err := a.serveVolumes(); err != nil {
+		return err
+	}
 	a.host.Dir = a.o.Dir
 	a.host.NodeSide = side{a}
 	if err := a.prepareImages(ctx); err != nil {
@@ -112,6 +113,9 @@ func (a *Agent) followFeed(ctx context.Context) error {
 func (a *Agent) apply(ctx context.Context, change feed.Change) {
 	for _, uid := range change.Gone {
 		a.remove(ctx, uid)
+	}
+	if change.All {
+		a.refreshAll()
 	}
 	if change.Namespace != "" {
 		a.mu.Lock()

@@ -2,8 +2,11 @@ package integration
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io/fs"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -69,4 +72,15 @@ func (n *node) awaitNote(p *v1.Pod, text string) {
 		}
 	}
 	n.t.Fatalf("nothing about %s says %q, but %q", p.Name, text, said)
+}
+
+// answer is what the API answers with.
+func answer(code int, o any) *http.Response {
+	w := httptest.NewRecorder()
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(o); err != nil {
+		panic(err)
+	}
+	return w.Result()
 }

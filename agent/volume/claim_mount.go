@@ -78,7 +78,10 @@ func fits(pod *v1.Pod, name string, block bool) error {
 	return nil
 }
 
-func (m *Manager) mountVolume(_ context.Context, pod *v1.Pod, _ *v1.PersistentVolumeClaim, volume *v1.PersistentVolume, block, readOnly bool) (Mounted, error) {
+func (m *Manager) mountVolume(ctx context.Context, pod *v1.Pod, claim *v1.PersistentVolumeClaim, volume *v1.PersistentVolume, block, readOnly bool) (Mounted, error) {
+	if volume.Spec.CSI != nil {
+		return m.mountPersistent(ctx, pod, claim, volume, block, readOnly)
+	}
 	if block {
 		path, err := devicePath(volume)
 		return Mounted{Path: path, ReadOnly: readOnly, Block: true}, err

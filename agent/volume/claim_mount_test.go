@@ -9,6 +9,7 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/reckon-project/reckon/events"
@@ -20,9 +21,11 @@ type objects struct {
 	volumes map[string]*v1.PersistentVolume
 }
 
-func (objects) ConfigMap(string, string) (*v1.ConfigMap, bool)     { return nil, false }
-func (objects) Secret(string, string) (*v1.Secret, bool)           { return nil, false }
-func (objects) TrustBundles() []*certificatesv1.ClusterTrustBundle { return nil }
+func (objects) ConfigMap(string, string) (*v1.ConfigMap, bool)        { return nil, false }
+func (objects) Driver(string) (*storagev1.CSIDriver, bool)            { return nil, false }
+func (objects) Attachment(string) (*storagev1.VolumeAttachment, bool) { return nil, false }
+func (objects) Secret(string, string) (*v1.Secret, bool)              { return nil, false }
+func (objects) TrustBundles() []*certificatesv1.ClusterTrustBundle    { return nil }
 func (o objects) Claim(_, name string) (*v1.PersistentVolumeClaim, bool) {
 	c, ok := o.claims[name]
 	return c, ok
@@ -126,7 +129,7 @@ func TestClaimsThatCannotBeMounted(t *testing.T) {
 	blockVolume.Spec.VolumeMode = &block
 	misbound.Spec.ClaimRef.UID = "another"
 	remote.Spec.Local = nil
-	remote.Spec.CSI = &v1.CSIPersistentVolumeSource{Driver: "x"}
+	remote.Spec.NFS = &v1.NFSVolumeSource{}
 	for want, o := range map[string]objects{
 		`persistentvolumeclaim "data" not found`:      {},
 		`persistentvolumeclaim "data" is not bound`:   {claims: map[string]*v1.PersistentVolumeClaim{"data": pending}},

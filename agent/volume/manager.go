@@ -12,8 +12,10 @@ import (
 
 	certificatesv1 "k8s.io/api/certificates/v1"
 	v1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
 	"k8s.io/utils/clock"
 
+	"github.com/reckon-project/reckon/agent/csi"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -25,6 +27,8 @@ type Objects interface {
 	Volume(name string) (*v1.PersistentVolume, bool)
 	// TrustBundles are all of the cluster's, in any order.
 	TrustBundles() []*certificatesv1.ClusterTrustBundle
+	Driver(name string) (*storagev1.CSIDriver, bool)
+	Attachment(name string) (*storagev1.VolumeAttachment, bool)
 }
 
 // Tokens asks the API for a service account's token for a pod.
@@ -40,6 +44,9 @@ type Manager struct {
 	Tokens      Tokens
 	Clock       clock.Clock
 	Allocatable v1.ResourceList
+	Node        string
+	CSI         *csi.Node     // nil: there are no drivers
+	Resized     func(Resized) // tells what became of a claim's expansion
 
 	formats sync.Mutex // one device is looked at and formatted at a time
 
@@ -58,7 +65,11 @@ func (m *Manager) Mount(ctx context.Context, pod *v1.Pod) (map[string]Mounted, e
 			if errors.As(err, &spec) {
 				name = spec.name
 			}
-			return nil, fmt.Errorf("MountVolume.SetUp failed for volume %q : %w", name, err)
+			step, stage := "SetUp", (*csi.StageError)(nil)
+			if errors.As(err, &stage) {
+				step = "MountDevice"
+			}
+			return nil, fmt.Errorf("MountVolume.%s failed for volume %q : %w", step, name, err)
 		}
 		out[v.Name] = mounted
 	}
@@ -74,6 +85,8 @@ func (m *Manager) mountOne(ctx context.Context, pod *v1.Pod, v *v1.Volume) (Moun
 		return Mounted{Path: path}, m.mountEmptyDir(path, pod, v.EmptyDir)
 	case v.PersistentVolumeClaim != nil || v.Ephemeral != nil:
 		return m.mountClaim(ctx, pod, v)
+	case v.CSI != nil:
+		return m.mountInline(ctx, pod, v)
 	case v.Image != nil:
 		return Mounted{Image: v.Image, ReadOnly: true}, nil
 	}
@@ -112,7 +125,7 @@ func (m *Manager) files(ctx context.Context, pod *v1.Pod, v *v1.Volume) (files, 
 }
 
 // Unmount implements pod.Volumes.
-func (m *Manager) Unmount(_ context.Context, uid string) error {
+func (m *Manager) Unmount(ctx context.Context, uid string) error {
 	m.forget(uid)
 	dir := filepath.Join(m.Dir, uid)
 	if _, err := os.Stat(dir); os.IsNotExist(err) {
@@ -121,10 +134,15 @@ func (m *Manager) Unmount(_ context.Context, uid string) error {
 	if err := unmountAll(filepath.Join(dir, subPaths)); err != nil {
 		return err
 	}
+	if m.CSI != nil {
+		if err := m.CSI.Unpublish(ctx, uid); err != nil {
+			return err
+		}
+	}
 	if err := unmountAll(m.podDir(uid)); err != nil {
 		return err
 	}
-	for _, name := range []string{subPaths, "volumes"} {
+	for _, name := range []string{subPaths, "volumeDevices", "volumes"} {
 		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
 			return err
 		}

@@ -55,18 +55,18 @@ func (m *Manager) addToken(ctx context.Context, f files, pod *v1.Pod, volume str
 	if err != nil {
 		return err
 	}
-	f.addOwned(path, []byte(token), pod, mode)
+	f.addOwned(path, []byte(token.token), pod, mode)
 	return nil
 }
 
 // token gives a token that has a fifth of its life left, and asks for a new one otherwise.
-func (m *Manager) token(ctx context.Context, key tokenKey, pod *v1.Pod, s *v1.ServiceAccountTokenProjection) (string, error) {
+func (m *Manager) token(ctx context.Context, key tokenKey, pod *v1.Pod, s *v1.ServiceAccountTokenProjection) (issued, error) {
 	now := m.Clock.Now()
 	m.mu.Lock()
 	have, ok := m.tokens[key]
 	m.mu.Unlock()
 	if ok && now.Before(have.at.Add(have.expires.Sub(have.at)*4/5)) && now.Sub(have.at) < 24*time.Hour {
-		return have.token, nil
+		return have, nil
 	}
 	seconds := int64(defaultTokenSeconds)
 	if s.ExpirationSeconds != nil {
@@ -75,9 +75,9 @@ func (m *Manager) token(ctx context.Context, key tokenKey, pod *v1.Pod, s *v1.Se
 	token, expires, err := m.Tokens.Token(ctx, pod, s.Audience, seconds)
 	if err != nil {
 		if ok && now.Before(have.expires) {
-			return have.token, nil
+			return have, nil
 		}
-		return "", fmt.Errorf("failed to fetch token: %w", err)
+		return issued{}, fmt.Errorf("failed to fetch token: %w", err)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -85,7 +85,7 @@ func (m *Manager) token(ctx context.Context, key tokenKey, pod *v1.Pod, s *v1.Se
 		m.tokens = map[tokenKey]issued{}
 	}
 	m.tokens[key] = issued{token, now, expires}
-	return token, nil
+	return m.tokens[key], nil
 }
 
 func (m *Manager) forget(uid string) {
