@@ -9,6 +9,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
 )
 
@@ -130,7 +131,7 @@ func (p *Projection) PositionAt(ctx context.Context, t time.Time) (uint64, error
 	if err != nil {
 		return 0, fmt.Errorf("position at %s: %w", t.Format(time.RFC3339), err)
 	}
-	lo, hi := first, last+1 // the first event stored after t is in [lo, hi]
+	lo, hi := max(first, Stored(ctx, p.log, t)), last+1 // the first event stored after t is in [lo, hi]
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		e, err := p.log.Get(ctx, mid)
@@ -154,6 +155,23 @@ func (p *Projection) PositionAt(ctx context.Context, t time.Time) (uint64, error
 		return 0, fmt.Errorf("position at %s: the log begins at %d, later than that: %w", t.Format(time.RFC3339), first, events.ErrGone)
 	}
 	return lo - 1, nil
+}
+
+// Stored is the beginning of an archiving log's stream if t is within the
+// stream, else 0: what is in the stream is found without the archive.
+func Stored(ctx context.Context, log bus.Log, t time.Time) uint64 {
+	a, ok := log.(Archive)
+	if !ok {
+		return 0
+	}
+	hot, _, err := a.Stream().Range(ctx)
+	if err != nil {
+		return 0
+	}
+	if e, err := a.Stream().Get(ctx, hot); err != nil || e.Stored.After(t) {
+		return 0
+	}
+	return hot
 }
 
 // eventAt gives the event at a position or the next one there is, nil at the end.

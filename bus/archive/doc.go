@@ -22,6 +22,9 @@
 //  6. Damage is named ([*Damaged]: segment, frame, sequences; of class
 //     events.ErrGone) and costs one frame: reading again after its last sequence
 //     goes on.
+//  7. While the archive doesn't answer all works that needs only the stream, a
+//     start included. What needs the archive fails with an error that says what
+//     doesn't answer ([*Silent], [*NotStored]).
 //
 // A segment ([Writer], [Reader]) is one file that explains itself:
 //

@@ -18,7 +18,7 @@ func (l *Log) Move(ctx context.Context, before uint64) error {
 	before = min(before, last+1)
 	spans, err := l.store.Spans(ctx, true)
 	if err != nil {
-		return err
+		return &NotStored{Span: Span{First: hot, Last: max(hot, before-1)}, Err: err}
 	}
 	from := hot
 	for _, x := range spans {

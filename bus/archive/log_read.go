@@ -22,7 +22,7 @@ const (
 // the call, archived or not.
 func (l *Log) Read(ctx context.Context, from uint64, filters ...string) iter.Seq2[*events.Event, error] {
 	return func(yield func(*events.Event, error) bool) {
-		first, last, err := l.Range(ctx)
+		first, last, err := l.whole(ctx, from)
 		if err != nil {
 			yield(nil, err)
 			return
@@ -87,7 +87,7 @@ func (l *Log) ready(ctx context.Context, next uint64) (hot uint64, err error) {
 	}
 	spans, err := l.spans(ctx, hot)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("read from %d: %w", next, err)
 	}
 	if first := reaching(spans, hot); next < first {
 		return 0, fmt.Errorf("read from %d: the log begins at %d: %w", next, first, events.ErrGone)
@@ -153,7 +153,7 @@ func (r *reading) release(ctx context.Context, chunk []*events.Event) (again, ok
 // Follow is Read that goes on for ever, in slices.
 func (l *Log) Follow(ctx context.Context, from uint64, filters ...string) iter.Seq2[[]*events.Event, error] {
 	return func(yield func([]*events.Event, error) bool) {
-		first, _, err := l.Range(ctx)
+		first, _, err := l.whole(ctx, from)
 		if err == nil && from > 1 && from < first {
 			err = fmt.Errorf("follow from %d: the log begins at %d: %w", from, first, events.ErrGone)
 		}

@@ -62,10 +62,7 @@ func logStatus(ctx context.Context, log *archive.Log, recent uint64, now time.Ti
 	if err != nil {
 		return err
 	}
-	size, err := log.Store().Size(ctx)
-	if err != nil {
-		return err
-	}
+	size, silent := log.Store().Size(ctx)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-12s "+format+"\n", append([]any{name}, args...)...)
 	}
@@ -92,9 +89,12 @@ func logStatus(ctx context.Context, log *archive.Log, recent uint64, now time.Ti
 		window += fmt.Sprintf(", %s, %d subjects", bytesText(int64(s.Bytes)), s.Subjects)
 	}
 	line("hot window", "%s", window)
-	if size.Segments == 0 {
+	switch {
+	case silent != nil:
+		line("archive", "%v", silent)
+	case size.Segments == 0:
 		line("archive", "empty")
-	} else {
+	default:
 		line("archive", "%d events in %d segments, %s (%s uncompressed)", size.Events, size.Segments, bytesText(size.Bytes), bytesText(size.Content))
 	}
 	for _, err := range size.Damaged {

@@ -119,7 +119,7 @@ func (p *plane) fold(ctx, folding context.Context, group *errgroup.Group) error 
 	for _, each := range []*projections.Projection{p.log, p.volatile} {
 		group.Go(func() error { return each.Run(folding) })
 	}
-	_, last, err := p.bus.Log().Range(ctx)
+	_, last, err := p.archive.Stream().Range(ctx)
 	if err != nil {
 		return err
 	}

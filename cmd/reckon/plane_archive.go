@@ -55,7 +55,8 @@ func (p *plane) connect() error {
 // ageEvery is how often the age of the log's events is looked at.
 const ageEvery = time.Hour
 
-// An archive that took a segment not is tried again after a pause that grows.
+// An archive that doesn't answer, or took a segment not, is tried again after a
+// pause that grows.
 const (
 	firstPause = 10 * time.Second
 	maxPause   = 10 * time.Minute
@@ -79,9 +80,8 @@ func (p *plane) retain(ctx context.Context, r retention) error {
 			aged = now
 		}
 		err := p.retainOnce(ctx, r, now, byAge)
-		refused := (*archive.NotStored)(nil)
-		if errors.As(err, &refused) && ctx.Err() == nil {
-			slog.Warn("the archive didn't take events: nothing is removed from the log's stream, which grows meanwhile", "again in", pause, "error", err)
+		if text := archiveTrouble(err); text != "" && ctx.Err() == nil {
+			slog.Warn(text, "again in", pause, "error", err)
 			select {
 			case <-ctx.Done():
 			case <-time.After(pause):
@@ -110,6 +110,9 @@ func (p *plane) retainOnce(ctx context.Context, r retention, now time.Time, byAg
 	if err != nil {
 		return err
 	}
+	if err := p.archive.Ask(ctx); err != nil {
+		return err
+	}
 	leave := last - min(last, r.events)
 	if byAge {
 		if r.keep > 0 {
@@ -133,6 +136,18 @@ func (p *plane) letGo(ctx context.Context, before time.Time) error {
 	}
 	_, err = p.log.Trim(ctx, position, "plane")
 	return err
+}
+
+// archiveTrouble says what an error of the archive means; "" if it is none.
+func archiveTrouble(err error) string {
+	silent, refused := (*archive.Silent)(nil), (*archive.NotStored)(nil)
+	switch {
+	case errors.As(err, &refused):
+		return "the archive didn't take events: nothing is removed from the log's stream, which grows meanwhile"
+	case errors.As(err, &silent):
+		return "the archive doesn't answer: what isn't in the log's stream any more can't be read"
+	}
+	return ""
 }
 
 // older is the position that the log had at a time, 0 if it begins later.

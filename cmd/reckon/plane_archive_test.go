@@ -2,15 +2,23 @@ package main
 
 import (
 	"context"
+	"errors"
+	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/bus/archive"
+	"github.com/reckon-project/reckon/bus/bustest"
 	"github.com/reckon-project/reckon/bus/memory"
+	"github.com/reckon-project/reckon/bus/server"
+	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
+	"golang.org/x/sync/errgroup"
 )
 
 // The oldest leave the stream by count, then by age; and the archive by age.
@@ -122,4 +130,106 @@ func TestTheArchiveMayBeABucket(t *testing.T) {
 	if whole, err := f.withArchive(memory.New(time.Now)); err != nil || whole.Archived() == nil {
 		t.Error(err)
 	}
+}
+
+// A server whose bucket doesn't answer starts, from what is in its stream; the
+// archiver says what is the matter, and nothing leaves the stream meanwhile.
+func TestAServerStartsWithoutItsBucket(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "reckon")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	f := folder(t.TempDir())
+	start := func() (*plane, func()) {
+		t.Helper()
+		s, err := server.Start(server.Options{Dir: string(f), Name: "reckon"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &plane{options: planeOptions{folder: f, windowEvents: 200}, say: &progress{w: io.Discard}, server: s}
+		if err := errors.Join(p.connect(), p.openKeys()); err != nil {
+			s.Shutdown()
+			t.Fatal(err)
+		}
+		folding, stop := context.WithCancel(t.Context())
+		group, folding := errgroup.WithContext(folding)
+		if err := p.fold(t.Context(), folding, group); err != nil {
+			t.Errorf("it doesn't fold: %v", err)
+		}
+		return p, func() {
+			stop()
+			if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+				t.Errorf("folding ended: %v", err)
+			}
+			p.bus.Close()
+			s.Shutdown()
+		}
+	}
+	grow := func(p *plane, n int) {
+		t.Helper()
+		for range n {
+			if _, err := p.bus.Log().Append(t.Context(), bus.Entry{Event: bustest.Decision("web-0")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := projections.WriteCheckpoint(t.Context(), snapshotAt(t, p), p.bus.Blobs()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, stop := start()
+	for range 4 {
+		grow(p, 100)
+	}
+	r := retention{window: time.Hour, events: 200}
+	if err := p.retainOnce(t.Context(), r, time.Now(), false); err != nil {
+		t.Fatal(err)
+	}
+	hot, _, err := p.archive.Stream().Range(t.Context())
+	if err != nil || hot <= 1 {
+		t.Fatalf("the stream begins at %d (%v)", hot, err)
+	}
+	stop()
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	endpoint := l.Addr().String()
+	l.Close()
+	if err := os.WriteFile(f.archiveFile(), []byte("s3://history/x?region=eu-1&endpoint=http://"+endpoint+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p, stop = start()
+	defer stop()
+	for range 4 {
+		grow(p, 100)
+	}
+	for _, position := range []uint64{hot, hot + 100} {
+		if _, err := p.log.At(t.Context(), position); err != nil {
+			t.Errorf("the state at %d, which is in the stream: %v", position, err)
+		}
+	}
+	for _, err := range p.bus.Log().Read(t.Context(), 1) {
+		if !errors.Is(err, events.ErrUnavailable) || !strings.Contains(err.Error(), endpoint) {
+			t.Errorf("what the archive has: %v", err)
+		}
+	}
+	err = p.retainOnce(t.Context(), r, time.Now(), false)
+	if text := archiveTrouble(err); !strings.Contains(text, "doesn't answer") || !strings.Contains(err.Error(), endpoint) {
+		t.Errorf("the archiver says %q: %v", text, err)
+	}
+	if first, _, err := p.archive.Stream().Range(t.Context()); err != nil || first != hot {
+		t.Errorf("the stream begins at %d (%v), want %d", first, err, hot)
+	}
+}
+
+// snapshotAt is the state at the end of the log.
+func snapshotAt(t *testing.T, p *plane) *projections.Snapshot {
+	t.Helper()
+	_, last, err := p.archive.Stream().Range(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.log.WaitFor(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	return p.log.Snapshot()
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
+	"github.com/reckon-project/reckon/projections"
 )
 
 // Position is the position of the log that the moment means: the sequence, the
@@ -32,7 +33,7 @@ func (m Moment) Position(ctx context.Context, log bus.Log) (uint64, error) {
 	case first > last:
 		return 0, fmt.Errorf("%s: the log holds no events: %w", m.Text, events.ErrGone)
 	}
-	lo, hi := first, last+1 // the first event stored after the time is in [lo, hi]
+	lo, hi := max(first, projections.Stored(ctx, log, m.Time)), last+1 // the first event stored after the time is in [lo, hi]
 	for lo < hi {
 		mid := lo + (hi-lo)/2
 		e, err := eventFrom(ctx, log, mid)

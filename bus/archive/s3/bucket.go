@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -17,7 +19,8 @@ import (
 )
 
 const (
-	wholePut = 16 << 20 // bytes of a blob that is sent in one request
+	wholePut = 16 << 20        // bytes of a blob that is sent in one request
+	dialing  = 4 * time.Second // with all retries less than an API request may take: who asked is told what doesn't answer
 )
 
 // retries is how often a request is sent, with pauses of up to a second.
@@ -38,8 +41,13 @@ func Open(a Address, files ...string) (*Bucket, error) {
 		providers = append(providers, &credentials.FileAWSCredentials{Filename: file})
 	}
 	providers = append(providers, &credentials.FileAWSCredentials{})
+	transport, err := minio.DefaultTransport(!a.Plain)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", a, err)
+	}
+	transport.DialContext = (&net.Dialer{Timeout: dialing}).DialContext
 	client, err := minio.New(a.Endpoint, &minio.Options{
-		Creds: credentials.NewChainCredentials(providers), Secure: !a.Plain, Region: a.Region, MaxRetries: retries,
+		Creds: credentials.NewChainCredentials(providers), Secure: !a.Plain, Region: a.Region, MaxRetries: retries, Transport: transport,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w: %w", a, events.ErrInvalid, err)

@@ -26,7 +26,7 @@ func (b *Bucket) failed(doing string, err error) error {
 		return fmt.Errorf("%s: %w: %s refuses these credentials for the bucket %s (%s): they need to list, get, put and delete objects below %q; they come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or from a file",
 			doing, events.ErrInvalid, b.address.Endpoint, b.address.Bucket, said.Code, b.address.Prefix)
 	case "":
-		return fmt.Errorf("%s: %w: %s can't be reached: %w", doing, events.ErrUnavailable, b.address.Endpoint, err)
+		return fmt.Errorf("%s: %w: the bucket %s at %s can't be reached: %w", doing, events.ErrUnavailable, b.address.Bucket, b.address.Endpoint, err)
 	default:
 		return fmt.Errorf("%s: %w: %s says %s: %w", doing, events.ErrUnavailable, b.address.Endpoint, said.Code, err)
 	}
