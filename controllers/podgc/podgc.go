@@ -41,7 +41,7 @@ func Keeping(ended int) *controllers.Controller {
 				add(pod.Key)
 			}
 		}).
-		Workers(16).
+		Workers(64). // they wait until what they wrote is folded; slower than what makes pods, they would leave them to pile up
 		Reconcile(func(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
 			if key == tooMany {
 				return thin(s, ended), nil
