@@ -17,5 +17,5 @@
 //	    taints are taken back. All this follows from the nodes alone: a new leader
 //	    goes on where the last one was.
 //	 6. A pod that tolerates a taint for a time has that time from when the taint came,
-//	    or the pod, whichever was later.
+//	    or the pod, whichever was later. If the taint goes in time, that is told.
 package nodelifecycle

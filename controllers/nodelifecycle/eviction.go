@@ -17,6 +17,7 @@ import (
 // NewEviction makes the controller that deletes pods which don't tolerate a
 // NoExecute taint of their node, or don't any longer.
 func NewEviction() *controllers.Controller {
+	var w waiting
 	return controllers.New("taint-eviction-controller").As("node-controller").
 		Watches("", "pods", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
 			if c.New == nil || c.Event != nil && c.Event.Prefix == events.PrefixFact {
@@ -29,6 +30,7 @@ func NewEviction() *controllers.Controller {
 		Watches("", "nodes", func(s *projections.Snapshot, c projections.Change, add func(events.Key)) {
 			k := controllers.KeyOf(c)
 			if len(noExecute(s, k.Name)) == 0 {
+				w.on(k.Name, add)
 				return
 			}
 			if c.Old != nil && c.Event != nil && c.Event.Prefix == events.PrefixFact {
@@ -39,7 +41,7 @@ func NewEviction() *controllers.Controller {
 			}
 		}).
 		Writes(events.Progressed).
-		Reconcile(evict)
+		Reconcile(w.evict)
 }
 
 func noExecute(s *projections.Snapshot, name string) []corev1.Taint {
@@ -56,29 +58,32 @@ func noExecute(s *projections.Snapshot, name string) []corev1.Taint {
 	return out
 }
 
-func evict(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
+func (w *waiting) evict(ctx context.Context, s *projections.Snapshot, key events.Key) (controllers.Result, error) {
 	o := s.Get(key)
 	if !o.Exists() || o.Meta().GetDeletionTimestamp() != nil {
+		w.end(key)
 		return controllers.Result{}, nil
 	}
 	pod, ok := o.Value.(*corev1.Pod)
 	if !ok {
 		return controllers.Result{}, nil
 	}
-	taints := noExecute(s, pod.Spec.NodeName)
-	if len(taints) == 0 {
-		return controllers.Result{}, nil
-	}
 	now := controllers.Now(ctx)
-	left, bounded := tolerated(pod, taints, now)
+	left, bounded := tolerated(pod, noExecute(s, pod.Spec.NodeName), now)
 	switch {
 	case !bounded:
-		return controllers.Result{}, nil
+		if !w.end(key) {
+			return controllers.Result{}, nil
+		}
+		return controllers.Do(controllers.Progressed(o, pod).
+			Because("TaintManagerEviction", "Cancelling deletion of Pod %s/%s", key.Namespace, key.Name)), nil
 	case left > 0:
+		w.begin(key, pod.Spec.NodeName)
 		return controllers.Result{RequeueAfter: left}, nil
 	case isMarked(pod):
 		return controllers.Do(controllers.Delete(o)), nil
 	}
+	w.end(key)
 	return controllers.Do(controllers.Progressed(o, marked(pod, now)).
 		Because("TaintManagerEviction", "Marking for deletion Pod %s/%s", key.Namespace, key.Name)), nil
 }

@@ -74,6 +74,18 @@ func TestTolerationSeconds(t *testing.T) {
 				if got := lives(); got != (c.stays == 0) {
 					t.Errorf("does it live? %v", got)
 				}
+				told := 0
+				for e, err := range w.Bus.Log().Read(t.Context(), 1) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					if e.Key == k && e.Reason == "TaintManagerEviction" && e.Note == "Cancelling deletion of Pod default/p" {
+						told++
+					}
+				}
+				if calledOff := c.gone > 0; calledOff != (told == 1) {
+					t.Errorf("told %d times that it was called off", told)
+				}
 				if !lives() {
 					marked := ""
 					for _, c := range controllertest.Get[*corev1.Pod](w, k).Status.Conditions {
