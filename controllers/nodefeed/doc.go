@@ -2,7 +2,8 @@
 //
 //		feed.<node>.<resource>.<namespace>.<name>   its pods, and the config maps, secrets, service
 //		                                            accounts, claims and volumes that they use
-//		feed._.<resource>.<namespace>.<name>        services, endpoint slices and nodes, for all
+//		feed._.<resource>.<namespace>.<name>        services, endpoint slices, nodes, CSI drivers and
+//		                                            trust bundles, for all
 //		feed.<node>.manifest._.<node>               the feed of that node was complete at a position
 //		feed._.manifest._._                         the same of what is for all
 //
@@ -20,6 +21,7 @@
 //	    trace that it belongs to where this leader saw it: what the node reports answers it.
 //	 7. A claim brings the volume behind it. A volume of the built-in local path that is
 //	    being deleted goes to the node that is to remove its folder.
+//	    A volume of a CSI driver brings the secrets that it names; an attachment goes to its node.
 //	 8. Secrets are opened on the way ([Options.Open]).
 //
 // A manifest is JSON: {"position":N,"epoch":E,"pods":["<uid>",...],"keys":["secrets/default/s",...]};

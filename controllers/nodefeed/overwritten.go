@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
-	"github.com/reckon-project/reckon/controllers"
 	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 )
@@ -108,8 +107,6 @@ func parse(text string) (on string, key events.Key, err error) {
 	if key.Namespace == "_" {
 		key.Namespace = ""
 	}
-	if key.Resource == controllers.EndpointSlice.Resource {
-		key.Group = controllers.EndpointSlice.Group
-	}
+	key.Group = groups[key.Resource]
 	return on, key, nil
 }

@@ -24,6 +24,7 @@ type tables struct {
 	waits map[events.Key]struct{}       // pods with a report that can wait
 
 	volumes volumes
+	storage storage
 
 	unsure map[string]bus.FeedItem // by subject: messages of earlier leaders to be looked at again
 }
@@ -49,7 +50,7 @@ type node struct {
 }
 
 func newTables(out *writer) *tables {
-	return &tables{out: out, pods: map[events.Key]*bound{}, nodes: map[string]*node{}, users: map[events.Key]map[string]int{}, waits: map[events.Key]struct{}{}, volumes: newVolumes(), unsure: map[string]bus.FeedItem{}}
+	return &tables{out: out, pods: map[events.Key]*bound{}, nodes: map[string]*node{}, users: map[events.Key]map[string]int{}, waits: map[events.Key]struct{}{}, volumes: newVolumes(), storage: newStorage(), unsure: map[string]bus.FeedItem{}}
 }
 
 func (t *tables) node(name string) *node {
@@ -64,7 +65,7 @@ func (t *tables) node(name string) *node {
 // shared reports a resource that all nodes get.
 func shared(k events.Key) bool {
 	switch k.Group + "/" + k.Resource {
-	case "/services", "discovery.k8s.io/endpointslices", "/nodes":
+	case "/services", "discovery.k8s.io/endpointslices", "/nodes", "storage.k8s.io/csidrivers", "certificates.k8s.io/clustertrustbundles":
 		return true
 	}
 	return false
@@ -80,13 +81,14 @@ func (t *tables) all(s *projections.Snapshot) {
 		t.pod(s, o.Key, decision{})
 	}
 	t.allVolumes(s)
+	t.allStorage(s)
 	for key := range t.users {
 		t.used(s, key)
 	}
 	for key := range maps.Clone(t.nodes[everyone].values) {
 		t.put(s, everyone, key)
 	}
-	for _, kind := range []controllers.Kind{controllers.Service, controllers.EndpointSlice, controllers.Node} {
+	for _, kind := range []controllers.Kind{controllers.Service, controllers.EndpointSlice, controllers.Node, csiDriver, trustBundle} {
 		for o := range s.List(kind.Group, kind.Resource, "") {
 			t.put(s, everyone, o.Key)
 			if kind == controllers.Node {
@@ -128,6 +130,9 @@ func (t *tables) changed(s *projections.Snapshot, changes []projections.Change) 
 			t.claimChanged(s, key)
 		} else if isVolume(key) {
 			t.volumeChanged(s, key)
+			t.secretsChanged(s, key)
+		} else if isAttachment(key) {
+			t.attachmentChanged(s, key)
 		}
 		if shared(key) {
 			t.put(s, everyone, key)
@@ -221,6 +226,8 @@ func (t *tables) use(s *projections.Snapshot, ref events.Key, on string) {
 		t.put(s, on, ref)
 		if isClaim(ref) {
 			t.claimUsed(s, ref, on)
+		} else if isVolume(ref) {
+			t.volumeUsed(s, ref, on)
 		}
 	}
 }
@@ -237,6 +244,8 @@ func (t *tables) unuse(s *projections.Snapshot, ref events.Key, on string) {
 	t.bury(s, on, ref)
 	if isClaim(ref) {
 		t.claimUnused(s, ref, on)
+	} else if isVolume(ref) {
+		t.volumeUnused(s, ref, on)
 	}
 }
 
