@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"path/filepath"
@@ -42,15 +43,20 @@ type Options struct {
 	// ContainerdAddress is the socket of a containerd that runs; "" starts a
 	// private one under Dir.
 	ContainerdAddress string
-	CNIConfDir        string   // "": Dir/cni/net.d
-	CNIBinDirs        []string // looked at before the usual places
-	PodCIDR           string   // goes into the node's spec when it registers; may be empty
-	ClusterDNS        []string
-	ClusterDomain     string   // "": cluster.local
-	NodeIPs           []string // none: the machine's first address
-	Labels            map[string]string
-	Taints            []v1.Taint
-	MaxPods           int // 0: 250
+	// RuntimeName is how containerd is driven: "cri" (also ""), or "direct".
+	RuntimeName string
+	// Logger is the command of a program that calls logger.Serve with its last
+	// argument; "direct" needs it.
+	Logger        []string
+	CNIConfDir    string   // "": Dir/cni/net.d
+	CNIBinDirs    []string // looked at before the usual places
+	PodCIDR       string   // goes into the node's spec when it registers; may be empty
+	ClusterDNS    []string
+	ClusterDomain string   // "": cluster.local
+	NodeIPs       []string // none: the machine's first address
+	Labels        map[string]string
+	Taints        []v1.Taint
+	MaxPods       int // 0: 250
 	// Settle is how long a report that nobody waits for may wait for the next (0: 1 s).
 	Settle time.Duration
 	// Gather is how long every report waits for others of the same moment (0: not at all).
@@ -80,11 +86,11 @@ type Agent struct {
 	reporter *report.Reporter
 	host     *pod.Host
 	manager  *volume.Manager
-	measured *measure.Meter
 	node     nodeState
 
 	thresholds []eviction.Threshold
 	images     *imagegc.Collector
+	measured   *measure.Meter
 	began      chan struct{} // closed once the runtime answers
 
 	incarnation uint64
@@ -141,7 +147,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.startRuntime(ctx); err != nil {
 		return err
 	}
-	if c, ok := a.runtime.(*cri.Client); ok {
+	if c, ok := a.runtime.(io.Closer); ok {
 		defer c.Close()
 	}
 	defer a.api.Close()
@@ -192,8 +198,8 @@ func (a *Agent) startRuntime(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	a.runtime = client
-	return nil
+	a.runtime, err = a.runtimeOn(ctx, client)
+	return err
 }
 
 // keepContainerd starts the private containerd again when it ended.

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/reckon-project/reckon/agent/cri"
+	"github.com/reckon-project/reckon/agent/direct"
 )
 
 const obeyWithin = 30 * time.Second // then the daemon isn't asked any more
@@ -39,6 +40,9 @@ func (l Layout) Purge(ctx context.Context) error {
 	} else if err := l.stop(ctx); err != nil {
 		return err
 	}
+	if err := direct.StopLogger(ctx, l.Direct().Socket); err != nil {
+		return fmt.Errorf("stop the containers' logger: %w", err)
+	}
 	if err := l.killAll(ctx); err != nil {
 		return err
 	}
@@ -48,7 +52,7 @@ func (l Layout) Purge(ctx context.Context) error {
 	if err := l.RemoveCgroups(ctx, l.CgroupPrefix()); err != nil {
 		return err
 	}
-	return errors.Join(removeFiles(sockets), os.RemoveAll(filepath.Dir(l.config())), os.RemoveAll(l.shortDir()))
+	return errors.Join(removeFiles(sockets), os.RemoveAll(filepath.Dir(l.config())), os.RemoveAll(l.Direct().Dir), os.RemoveAll(l.shortDir()))
 }
 
 // removeAll asks the daemon to remove what it runs.
@@ -58,7 +62,7 @@ func (l Layout) removeAll(ctx context.Context) error {
 		return fmt.Errorf("start containerd to stop what it runs: %w", err)
 	}
 	defer client.Close()
-	return removeSandboxes(ctx, client)
+	return errors.Join(removeSandboxes(ctx, client), direct.RemoveAll(ctx, client, l.Direct()))
 }
 
 // removeSandboxes retries, because a container that is just being killed can't be removed yet.

@@ -142,9 +142,12 @@ func TestPurgeAfterEverythingWasKilled(t *testing.T) {
 			n.run(newPod("latest", "/bin/sleep", "1000"))
 			n.killContainerd()
 			n.halt()
-			for _, name := range []string{"pause", "containerd-shim-runc-v2"} {
-				n.killOne(name)
+			process := "pause"
+			if *runtimeName == agent.RuntimeDirect { // there is none
+				process = "sleep"
 			}
+			n.killOne(process)
+			n.killOne("containerd-shim-runc-v2")
 		})
 	}
 }

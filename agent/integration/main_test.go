@@ -1,19 +1,36 @@
 package integration
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
+
+	"github.com/reckon-project/reckon/agent"
+	"github.com/reckon-project/reckon/agent/direct/logger"
 )
 
-const inside = "RECKON_TEST_NETNS"
+const (
+	inside        = "RECKON_TEST_NETNS"
+	loggerCommand = "container-logs"
+)
+
+// runtimeName drives all tests by another runtime, but for those that name theirs.
+var runtimeName = flag.String("runtime", agent.RuntimeCRI, "the runtime to test: cri or direct")
 
 // TestMain runs the tests in namespaces of their own: bridges, addresses,
 // iptables chains and mounts that they make go with them, and the sockets of
 // shims, which lie outside a node's folder, are nobody else's.
 func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == loggerCommand { // for the direct runtime
+		if err := logger.Serve(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	for _, part := range []string{"containerd", "runc", "ip", "/bin/busybox", "/usr/lib/cni/bridge"} {
 		if _, err := exec.LookPath(part); err != nil {
 			fmt.Fprintf(os.Stderr, "%s is missing: apt-get install containerd runc containernetworking-plugins iproute2 busybox-static\n", part)

@@ -52,8 +52,12 @@ func newNode(t testing.TB) *node {
 	if testing.Verbose() {
 		level = slog.LevelDebug
 	}
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
 	n := &node{t: t, bus: memory.New(time.Now), options: agent.Options{
-		Node: "n1", Dir: dir, API: fakeAPI{}, NodeIPs: []string{"127.0.0.1"},
+		Node: "n1", Dir: dir, RuntimeName: *runtimeName, Logger: []string{program, loggerCommand}, API: fakeAPI{}, NodeIPs: []string{"127.0.0.1"},
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level})),
 	}}
 	n.options.Bus = n.bus

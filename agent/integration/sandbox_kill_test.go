@@ -49,6 +49,10 @@ func (n *node) processes(p *v1.Pod) map[string]int {
 func TestSandboxEnds(t *testing.T) {
 	n := newNode(t)
 	p := newPod("phoenix", "/bin/sleep", "1000")
+	if *runtimeName == agent.RuntimeDirect { // only a shared PID namespace needs the pause program there
+		yes := true
+		p.Spec.ShareProcessNamespace = &yes
+	}
 	p.Spec.Containers[0].Resources.Requests = v1.ResourceList{v1.ResourceCPU: resource.MustParse("500m")}
 	n.run(p)
 	before, _ := n.await(p, "ready", isReady)
@@ -56,7 +60,11 @@ func TestSandboxEnds(t *testing.T) {
 	if err != nil || strings.TrimSpace(string(shares)) != "512" {
 		t.Errorf("the pod's share of CPU is %s, %v", shares, err)
 	}
-	if err := syscall.Kill(n.processes(p)["pause"], syscall.SIGTERM); err != nil {
+	pid := n.processes(p)["pause"]
+	if pid == 0 {
+		t.Fatal("no pause program runs")
+	}
+	if err := syscall.Kill(pid, syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	after, _ := n.await(p, "ready again", func(s v1.PodStatus) bool { return isReady(s) && first(s).RestartCount == 1 })
