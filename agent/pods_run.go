@@ -11,6 +11,7 @@ import (
 
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/pod"
+	"github.com/reckon-project/reckon/agent/probe"
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/agent/volume"
 )
@@ -63,6 +64,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 		return err
 	}
 	a.host.Dir = a.o.Dir
+	a.host.Probes = probe.NewCounts()
 	a.host.NodeSide = side{a}
 	if err := a.prepareImages(ctx); err != nil {
 		return err
@@ -169,6 +171,9 @@ func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) 
 			}
 			a.log.Error("a pod's worker failed and is started again", "pod", p.Namespace+"/"+p.Name, "err", err)
 			a.pause(ctx, time.Second)
+		}
+		if a.host.Probes != nil {
+			a.host.Probes.Forget(p.Name, p.Namespace, uid)
 		}
 		a.mu.Lock()
 		defer a.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/utils/clock"
 
+	"github.com/reckon-project/reckon/agent/probe"
 	"github.com/reckon-project/reckon/agent/report"
 	"github.com/reckon-project/reckon/agent/runtime"
 	"github.com/reckon-project/reckon/agent/volume"
@@ -42,6 +43,8 @@ type Host struct {
 	// Pretended says that containers are: no probe and no hook leaves this process,
 	// and all succeed.
 	Pretended bool
+	// Probes count what containers answer to probes; nil: nobody asks.
+	Probes *probe.Counts
 	// Settle is how long a report that nobody waits for may wait for the next one (0: 1 s).
 	Settle time.Duration
 }
