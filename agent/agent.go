@@ -57,6 +57,8 @@ type Options struct {
 	Labels        map[string]string
 	Taints        []v1.Taint
 	MaxPods       int // 0: 250
+	// UnsafeSysctls are those that pods may set beside the safe ones; a pattern may end in *.
+	UnsafeSysctls []string
 	// Settle is how long a report that nobody waits for may wait for the next (0: 1 s).
 	Settle time.Duration
 	// Gather is how long every report waits for others of the same moment (0: not at all).

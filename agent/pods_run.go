@@ -65,6 +65,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	}
 	a.host.Dir = a.o.Dir
 	a.host.Probes = probe.NewCounts()
+	a.host.Handler, a.host.UnsafeSysctls = a.api.Handler, a.o.UnsafeSysctls
 	a.host.NodeSide = side{a}
 	if err := a.prepareImages(ctx); err != nil {
 		return err

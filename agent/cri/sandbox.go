@@ -57,7 +57,7 @@ func (c *Client) SandboxStatus(ctx context.Context, id string) (*runtimeapi.PodS
 
 // RunSandbox implements runtime.Runtime.
 func (c *Client) RunSandbox(ctx context.Context, config *runtimeapi.PodSandboxConfig) (string, error) {
-	r, err := c.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config})
+	r, err := c.runtime.RunPodSandbox(ctx, &runtimeapi.RunPodSandboxRequest{Config: config, RuntimeHandler: config.Annotations[runtime.AnnotationHandler]})
 	if err != nil {
 		return "", classify(err, "run the sandbox of %s/%s", config.Metadata.Namespace, config.Metadata.Name)
 	}

@@ -240,6 +240,8 @@ func (fakeAPI) RoundTrip(r *http.Request) (*http.Response, error) {
 	case strings.HasSuffix(r.URL.Path, "/token"):
 		expires := time.Now().Add(time.Hour).Format(time.RFC3339)
 		fmt.Fprintf(w, `{"status":{"token":"token-of-%s","expirationTimestamp":%q}}`, filepath.Base(filepath.Dir(r.URL.Path)), expires)
+	case strings.Contains(r.URL.Path, "/runtimeclasses/"): // of the name of the handler
+		fmt.Fprintf(w, `{"handler":%q}`, filepath.Base(r.URL.Path))
 	default:
 		fmt.Fprint(w, `{"metadata":{"name":"n1","uid":"node-uid"}}`)
 	}

@@ -1,10 +1,12 @@
 package integration
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -21,6 +23,12 @@ func TestWhatPodsCanAskFor(t *testing.T) {
 		"EphemeralContainers": askEphemeralContainers,
 		"Resize":              askResize,
 		"PodLevelResources":   askPodLevelResources,
+		"Names":               askNames,
+		"Sysctls":             askSysctls,
+		"RuntimeClass":        askRuntimeClass,
+		"SharedProcesses":     askSharedProcesses,
+		"LastWordsFromLogs":   askLastWordsFromLogs,
+		"Hooks":               askHooks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			mine := *n
@@ -151,5 +159,120 @@ func askPodLevelResources(t *testing.T, n *node) {
 		if got := n.bounds(p, container); got != "25000 50331648" {
 			t.Errorf("the bounds of %q are %s", container, got)
 		}
+	}
+}
+
+func askNames(t *testing.T, n *node) {
+	p := newPod("named", "/bin/sh", "-c", "hostname; cat /etc/hosts /etc/resolv.conf; echo end; sleep 1000")
+	yes, two := true, "2"
+	p.Spec.Hostname, p.Spec.Subdomain, p.Spec.SetHostnameAsFQDN = "h", "sub", &yes
+	p.Spec.HostAliases = []v1.HostAlias{{IP: "10.1.2.3", Hostnames: []string{"far", "away"}}}
+	p.Spec.DNSPolicy = v1.DNSNone
+	p.Spec.DNSConfig = &v1.PodDNSConfig{Nameservers: []string{"10.9.9.9"}, Searches: []string{"here.test"}, Options: []v1.PodDNSConfigOption{{Name: "ndots", Value: &two}}}
+	n.run(p)
+	s, _ := n.await(p, "ready", isReady)
+	n.awaitInLog("named", "main", "end\n")
+	got := n.get("/containerLogs/default/named/main")
+	for _, want := range []string{"h.sub.default.svc.cluster.local\n# Kubernetes-managed hosts file.\n", s.PodIP + "\th.sub.default.svc.cluster.local\th\n",
+		"# Entries added by HostAliases.\n10.1.2.3\tfar\taway\n", "search here.test\nnameserver 10.9.9.9\noptions ndots:2\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is missing in %s", want, got)
+		}
+	}
+}
+
+// awaitInLog waits until a container's log contains a text.
+func (n *node) awaitInLog(pod, container, want string) {
+	n.t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		got := n.get("/containerLogs/default/" + pod + "/" + container)
+		if strings.Contains(got, want) {
+			return
+		}
+		select {
+		case <-deadline:
+			n.t.Fatalf("the log of %s lacks %q: %s", pod, want, got)
+		case <-tick.C:
+		}
+	}
+}
+
+func askSysctls(t *testing.T, n *node) {
+	p := newPod("tuned", "/bin/sh", "-c", "cat /proc/sys/net/ipv4/ip_unprivileged_port_start; sleep 1000")
+	p.Spec.SecurityContext = &v1.PodSecurityContext{Sysctls: []v1.Sysctl{{Name: "net.ipv4.ip_unprivileged_port_start", Value: "80"}}}
+	n.run(p)
+	n.awaitInLog("tuned", "main", "80\n")
+	q := newPod("unsafe", "/bin/true")
+	q.Spec.SecurityContext = &v1.PodSecurityContext{Sysctls: []v1.Sysctl{{Name: "kernel.msgmax", Value: "65536"}}}
+	n.run(q)
+	s, _ := n.await(q, "refused", phaseIs(v1.PodFailed))
+	if s.Reason != "SysctlForbidden" || s.Message != `Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted` {
+		t.Errorf("it failed for %s: %s", s.Reason, s.Message)
+	}
+}
+
+func askRuntimeClass(t *testing.T, n *node) {
+	p, q := newPod("classed", "/bin/sleep", "1000"), newPod("classless", "/bin/true")
+	good, bad := "runc", "absent"
+	p.Spec.RuntimeClassName, q.Spec.RuntimeClassName = &good, &bad
+	n.run(p)
+	n.run(q)
+	n.await(p, "ready", isReady)
+	n.awaitTold(q, "Failed to create pod sandbox", `no runtime for "absent" is configured`)
+}
+
+// awaitTold waits until a fact about the pod has all parts in its note.
+func (n *node) awaitTold(p *v1.Pod, parts ...string) {
+	n.t.Helper()
+	ctx, cancel := context.WithTimeout(n.t.Context(), 30*time.Second)
+	defer cancel()
+	for batch, err := range n.bus.Log().Follow(ctx, 1, "fact.n1.core.pods."+p.Namespace+"."+p.Name) {
+		if err != nil {
+			break
+		}
+		if tells(batch, parts...) {
+			return
+		}
+	}
+	n.t.Fatalf("no fact about %s tells %q", p.Name, parts)
+}
+
+func askSharedProcesses(t *testing.T, n *node) {
+	p := newPod("shared", "/bin/sh", "-c", "until cat /proc/[0-9]*/cmdline | grep -q 12345; do /bin/sleep 0.1; done; echo seen; sleep 1000")
+	yes := true
+	p.Spec.ShareProcessNamespace = &yes
+	other := newPod("", "/bin/sleep", "12345").Spec.Containers[0]
+	other.Name = "other"
+	p.Spec.Containers = append(p.Spec.Containers, other)
+	n.run(p)
+	n.awaitInLog("shared", "main", "seen\n")
+}
+
+func askLastWordsFromLogs(t *testing.T, n *node) {
+	p := newPod("wordy", "/bin/sh", "-c", "echo first; echo the last words; exit 1")
+	p.Spec.RestartPolicy = v1.RestartPolicyNever
+	p.Spec.Containers[0].TerminationMessagePolicy = v1.TerminationMessageFallbackToLogsOnError
+	n.run(p)
+	s, _ := n.await(p, "failed", phaseIs(v1.PodFailed))
+	if got := first(s).State.Terminated; got == nil || got.Message != "first\nthe last words\n" {
+		t.Errorf("it ended as %+v", got)
+	}
+}
+
+func askHooks(t *testing.T, n *node) {
+	p := withFolder(newPod("hooked", "/bin/sh", "-c", "until test -e /data/started; do /bin/sleep 0.1; done; echo started; exec /bin/sleep 1000"))
+	p.Spec.Containers[0].Lifecycle = &v1.Lifecycle{PostStart: &v1.LifecycleHandler{Exec: &v1.ExecAction{Command: []string{"/bin/touch", "/data/started"}}}}
+	n.run(p)
+	n.awaitInLog("hooked", "main", "started\n")
+	q := newPod("unhooked", "/bin/sleep", "1000")
+	q.Spec.RestartPolicy = v1.RestartPolicyNever
+	q.Spec.Containers[0].Lifecycle = &v1.Lifecycle{PostStart: &v1.LifecycleHandler{Exec: &v1.ExecAction{Command: []string{"/bin/false"}}}}
+	n.run(q)
+	_, facts := n.await(q, "failed", phaseIs(v1.PodFailed))
+	if !tells(facts, "PostStartHook failed") && !tells(facts, "FailedPostStartHook") {
+		t.Error("no fact tells that the hook failed")
 	}
 }

@@ -3,6 +3,7 @@ package pod
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	v1 "k8s.io/api/core/v1"
@@ -81,7 +82,7 @@ func (h *Host) containerConfig(in containerInput) (*cri.ContainerConfig, error) 
 	if config.Devices, err = devices(in); err != nil {
 		return nil, err
 	}
-	if in.hosts != "" {
+	if in.hosts != "" && !slices.ContainsFunc(c.VolumeMounts, func(m v1.VolumeMount) bool { return filepath.Clean(m.MountPath) == "/etc/hosts" }) {
 		config.Mounts = append(config.Mounts, &cri.Mount{ContainerPath: "/etc/hosts", HostPath: in.hosts})
 	}
 	message, err := h.terminationFile(pod, c, in.attempt)

@@ -38,7 +38,11 @@ type Host struct {
 	SetLimits func(path string, quota, memory int64) error
 	// RemoveCgroup removes a pod's cgroup once it is empty; nil: there are none.
 	RemoveCgroup func(ctx context.Context, path string) error
-	// OldRuntime says that the runtime ignores user namespaces: pods that ask for one are refused.
+	// UnsafeSysctls are those that pods may set beside the safe ones; a pattern may end in *.
+	UnsafeSysctls []string
+	// Handler gives the runtime's handler that a RuntimeClass names; nil: there are none.
+	Handler func(ctx context.Context, class string) (string, error)
+	// OldRuntime says that the runtime is containerd 1: it ignores the policy of supplemental groups.
 	OldRuntime bool
 	// Pretended says that containers are: no probe and no hook leaves this process,
 	// and all succeed.

@@ -23,9 +23,13 @@ func (w *Worker) advance(ctx, pctx context.Context) (time.Duration, error) {
 	if w.isOver() {
 		return 0, w.end(ctx)
 	}
-	if why := w.refuse(); why != "" {
-		w.final, w.reason, w.message = v1.PodFailed, "UnexpectedAdmissionError", why
-		return 0, w.end(ctx)
+	if w.sandbox == nil && !w.accepted {
+		if no := w.host.refuse(w.pod); no != nil {
+			w.final, w.reason, w.message = v1.PodFailed, no.Reason, "Pod was rejected: "+no.Message
+			w.note(no.Reason, no.Message)
+			return 0, w.end(ctx)
+		}
+		w.accepted = true
 	}
 	if wait, ok := w.admit(); !ok {
 		if wait > 0 {
@@ -67,10 +71,11 @@ func (w *Worker) ready(ctx context.Context) error {
 		return err
 	}
 	if w.sandboxReady() {
+		var err error
 		if w.config == nil {
-			w.config = w.host.sandboxConfig(w.pod, w.sandbox.Metadata.Attempt)
+			w.config, err = w.host.sandboxConfig(w.pod, w.sandbox.Metadata.Attempt)
 		}
-		return nil
+		return err
 	}
 	return w.runSandbox(ctx)
 }
@@ -119,7 +124,14 @@ func (w *Worker) runSandbox(ctx context.Context) error {
 			return w.end(ctx)
 		}
 	}
-	config := w.host.sandboxConfig(w.pod, attempt)
+	config, err := w.host.sandboxConfig(w.pod, attempt)
+	if err == nil {
+		err = w.nameHandler(ctx, config)
+	}
+	if err != nil {
+		w.note("FailedCreatePodSandBox", fmt.Sprintf("Failed to create pod sandbox: %v", err))
+		return err
+	}
 	id, err := w.host.Runtime.RunSandbox(ctx, config)
 	if err != nil {
 		w.markDirty()
@@ -164,17 +176,6 @@ func (w *Worker) admit() (wait time.Duration, ok bool) {
 	w.final, w.reason, w.message = v1.PodFailed, lack.reason, lack.message
 	w.note(lack.reason, lack.message)
 	return 0, false
-}
-
-// refuse says why this node can't run the pod at all.
-func (w *Worker) refuse() string {
-	if w.host.OldRuntime && w.pod.Spec.HostUsers != nil && !*w.pod.Spec.HostUsers && w.sandbox == nil {
-		return "Pod was rejected: user namespaces (hostUsers: false) need containerd 2.0 or newer on this node"
-	}
-	if w.host.OldRuntime && w.sandbox == nil && mountsImages(w.pod) {
-		return "Pod was rejected: image volumes need containerd 2.0 or newer on this node"
-	}
-	return ""
 }
 
 // isOver reports whether nothing of the pod will be started again.

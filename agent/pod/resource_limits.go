@@ -3,6 +3,7 @@ package pod
 import (
 	v1 "k8s.io/api/core/v1"
 	resourcehelper "k8s.io/component-helpers/resource"
+	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 )
 
 // podLimits are what a pod's cgroup as a whole may use.
@@ -52,6 +53,22 @@ func (l podLimits) widened(o podLimits) podLimits {
 		return max(a, b)
 	}
 	return podLimits{shares: max(l.shares, o.shares), quota: wide(l.quota, o.quota), memory: wide(l.memory, o.memory)}
+}
+
+// resources are the limits in CRI's terms.
+func (l podLimits) resources() *cri.LinuxContainerResources {
+	out := &cri.LinuxContainerResources{CpuShares: l.shares, CpuPeriod: quotaPeriod, CpuQuota: max(l.quota, 0)}
+	out.MemoryLimitInBytes = max(l.memory, 0)
+	return out
+}
+
+// overhead is what a pod takes beside its containers, in CRI's terms.
+func overhead(list v1.ResourceList) *cri.LinuxContainerResources {
+	if len(list) == 0 {
+		return nil
+	}
+	cpu := list.Cpu().MilliValue()
+	return &cri.LinuxContainerResources{CpuShares: shares(cpu), CpuPeriod: quotaPeriod, CpuQuota: cpu * quotaPeriod / 1000, MemoryLimitInBytes: list.Memory().Value()}
 }
 
 // setLimits gives the pod's cgroup its limits, if there are cgroups.

@@ -3,6 +3,7 @@ package pod
 import (
 	"maps"
 	"path/filepath"
+	"slices"
 
 	v1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
@@ -38,15 +39,21 @@ func cgroupParent(prefix string, pod *v1.Pod) string {
 	return filepath.Join(prefix, "pod"+string(pod.UID))
 }
 
-func (h *Host) sandboxConfig(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig {
+func (h *Host) sandboxConfig(pod *v1.Pod, attempt uint32) (*cri.PodSandboxConfig, error) {
 	spec := &pod.Spec
+	hostname, err := h.kernelName(pod)
+	if err != nil {
+		return nil, err
+	}
 	config := &cri.PodSandboxConfig{
 		Metadata:    &cri.PodSandboxMetadata{Name: pod.Name, Namespace: pod.Namespace, Uid: string(pod.UID), Attempt: attempt},
-		Hostname:    Hostname(pod),
+		Hostname:    hostname,
 		Labels:      labels(pod),
 		Annotations: pod.Annotations,
 		Linux: &cri.LinuxPodSandboxConfig{
 			CgroupParent: cgroupParent(h.CgroupPrefix, pod),
+			Overhead:     overhead(spec.Overhead),
+			Resources:    limitsOf(pod).resources(),
 			SecurityContext: &cri.LinuxSandboxSecurityContext{
 				NamespaceOptions: namespaces(spec),
 				Privileged:       hasPrivileged(spec),
@@ -66,6 +73,9 @@ func (h *Host) sandboxConfig(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig 
 		for _, s := range sc.Sysctls {
 			config.Linux.Sysctls[s.Name] = s.Value
 		}
+		config.Linux.SecurityContext.SupplementalGroups = slices.Clone(sc.SupplementalGroups)
+		config.Linux.SecurityContext.SupplementalGroupsPolicy = groupsPolicy(sc)
+		config.Linux.SecurityContext.SelinuxOptions = selinux(sc.SELinuxOptions)
 		if sc.FSGroup != nil {
 			config.Linux.SecurityContext.SupplementalGroups = append(config.Linux.SecurityContext.SupplementalGroups, *sc.FSGroup)
 		}
@@ -76,7 +86,7 @@ func (h *Host) sandboxConfig(pod *v1.Pod, attempt uint32) *cri.PodSandboxConfig 
 	if !spec.HostNetwork {
 		config.PortMappings = portMappings(spec)
 	}
-	return config
+	return config, nil
 }
 
 func portMappings(spec *v1.PodSpec) []*cri.PortMapping {

@@ -51,18 +51,24 @@ func securityContext(pod *v1.Pod, c *v1.Container, image *cri.Image) (*cri.Linux
 		}
 	}
 	if isTrue(nonRoot) {
+		where := fmt.Sprintf("(pod: %q, container: %s)", fmt.Sprintf("%s_%s(%s)", pod.Name, pod.Namespace, pod.UID), c.Name)
 		switch {
 		case user != nil && *user == 0:
-			return nil, fmt.Errorf("%w: container's runAsUser breaks non-root policy", events.ErrInvalid)
+			return nil, fmt.Errorf("%w: container's runAsUser breaks non-root policy %s", events.ErrInvalid, where)
 		case user == nil && out.RunAsUsername != "":
-			return nil, fmt.Errorf("%w: container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root", events.ErrInvalid, out.RunAsUsername)
+			return nil, fmt.Errorf("%w: container has runAsNonRoot and image has non-numeric user (%s), cannot verify user is non-root %s", events.ErrInvalid, out.RunAsUsername, where)
 		case user == nil && (out.RunAsUser == nil || out.RunAsUser.Value == 0):
-			return nil, fmt.Errorf("%w: container has runAsNonRoot and image will run as root", events.ErrInvalid)
+			return nil, fmt.Errorf("%w: container has runAsNonRoot and image will run as root %s", events.ErrInvalid, where)
 		}
 	}
 	out.SupplementalGroups = append(out.SupplementalGroups, psc.SupplementalGroups...)
 	if psc.FSGroup != nil {
 		out.SupplementalGroups = append(out.SupplementalGroups, *psc.FSGroup)
+	}
+	out.SupplementalGroupsPolicy = groupsPolicy(psc)
+	out.SelinuxOptions = selinux(first(csc.SELinuxOptions, psc.SELinuxOptions))
+	if p := appArmor(&pod.Spec, c); p != nil && !out.Privileged && hasAppArmor() {
+		out.Apparmor = apparmorProfile(p)
 	}
 	if csc.Capabilities != nil {
 		for _, name := range csc.Capabilities.Add {
@@ -94,6 +100,30 @@ func seccomp(p *v1.SeccompProfile, privileged bool) *cri.SecurityProfile {
 		return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Localhost, LocalhostRef: ref}
 	}
 	return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}
+}
+
+func apparmorProfile(p *v1.AppArmorProfile) *cri.SecurityProfile {
+	switch {
+	case p.Type == v1.AppArmorProfileTypeRuntimeDefault:
+		return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_RuntimeDefault}
+	case p.Type == v1.AppArmorProfileTypeLocalhost && p.LocalhostProfile != nil:
+		return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Localhost, LocalhostRef: *p.LocalhostProfile}
+	}
+	return &cri.SecurityProfile{ProfileType: cri.SecurityProfile_Unconfined}
+}
+
+func groupsPolicy(sc *v1.PodSecurityContext) cri.SupplementalGroupsPolicy {
+	if sc.SupplementalGroupsPolicy == nil {
+		return cri.SupplementalGroupsPolicy_Merge
+	}
+	return cri.SupplementalGroupsPolicy(cri.SupplementalGroupsPolicy_value[string(*sc.SupplementalGroupsPolicy)])
+}
+
+func selinux(o *v1.SELinuxOptions) *cri.SELinuxOption {
+	if o == nil {
+		return nil
+	}
+	return &cri.SELinuxOption{User: o.User, Role: o.Role, Type: o.Type, Level: o.Level}
 }
 
 func first[T any](values ...*T) *T {

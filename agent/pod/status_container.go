@@ -15,6 +15,8 @@ const (
 	idPrefix       = "containerd://"
 	longestMessage = 4096
 	longestLog     = 2048
+	mostLogLines   = 80
+	mostMessages   = 12 << 10 // of all containers of a pod together
 )
 
 func containerStatus(v view, c *container, initialized bool) v1.ContainerStatus {
@@ -27,6 +29,9 @@ func containerStatus(v view, c *container, initialized bool) v1.ContainerStatus 
 		out.RestartCount = int32(c.current.Metadata.Attempt)
 		out.ContainerID = idPrefix + c.current.Id
 		out.ImageID = c.current.ImageRef
+		if u := c.current.GetUser().GetLinux(); u != nil {
+			out.User = &v1.ContainerUser{Linux: &v1.LinuxContainerUser{UID: u.Uid, GID: u.Gid, SupplementalGroups: u.SupplementalGroups}}
+		}
 	}
 	if c.ended != nil {
 		out.LastTerminationState.Terminated = c.ended
@@ -95,6 +100,9 @@ func terminated(v view, c *container, s *cri.ContainerStatus, failure string) v1
 	} else if failure != "" && out.Message == "" {
 		out.Message = failure
 	}
+	if most := mostMessages / max(len(v.containers), 1); len(out.Message) > most {
+		out.Message = strings.ToValidUTF8(out.Message[:most], "")
+	}
 	return v1.ContainerState{Terminated: out}
 }
 
@@ -113,7 +121,7 @@ func lastWords(v view, c *v1.Container, s *cri.ContainerStatus) string {
 				text = append(text, fields[3])
 			}
 		}
-		message = strings.Join(text, "")
+		message = strings.Join(text[max(0, len(text)-mostLogLines):], "")
 		message = message[max(0, len(message)-longestLog):]
 	}
 	return message

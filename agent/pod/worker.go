@@ -69,6 +69,7 @@ type Worker struct {
 	pending    *v1.PodCondition // of a resize that waits for room
 	progress   *v1.PodCondition // of a resize that isn't complete
 	resized    bool             // there was one
+	accepted   bool             // the node can run it
 	resetting  bool             // all containers are being removed to be started anew
 	frozen     bool             // it was over before this agent started: nothing more to tell
 	seen       time.Time        // when the runtime was last looked at

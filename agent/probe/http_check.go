@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -79,5 +80,19 @@ func NewRequest(ctx context.Context, a *v1.HTTPGetAction, t Target) (*http.Reque
 	return r, nil
 }
 
-// Get carries out an HTTP handler of a lifecycle hook.
-func Get(ctx context.Context, a *v1.HTTPGetAction, t Target) error { return checkHTTP(ctx, a, t) }
+// Get carries out an HTTP handler of a lifecycle hook. A server that was to speak HTTPS and
+// speaks HTTP is asked in HTTP, as the kubelet does since hooks had no scheme once.
+func Get(ctx context.Context, a *v1.HTTPGetAction, t Target) error {
+	err := checkHTTP(ctx, a, t)
+	if a.Scheme == v1.URISchemeHTTPS && errors.Is(err, http.ErrSchemeMismatch) {
+		plain := *a
+		plain.Scheme, plain.HTTPHeaders = v1.URISchemeHTTP, nil
+		for _, h := range a.HTTPHeaders {
+			if !strings.EqualFold(h.Name, "Authorization") {
+				plain.HTTPHeaders = append(plain.HTTPHeaders, h)
+			}
+		}
+		return checkHTTP(ctx, &plain, t)
+	}
+	return err
+}

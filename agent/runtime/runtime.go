@@ -79,6 +79,10 @@ type Status struct {
 	Message       string
 }
 
+// AnnotationHandler is on the configuration of a sandbox that a handler other than the usual one
+// shall run (a RuntimeClass names it).
+const AnnotationHandler = "reckon.dev/runtime-handler"
+
 // The labels on sandboxes and containers, as the kubelet writes them.
 const (
 	LabelPodName       = "io.kubernetes.pod.name"
