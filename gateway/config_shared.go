@@ -109,6 +109,7 @@ func (s *Server) newShared(ctx context.Context, o options.CompletedOptions) (*sh
 	if err != nil {
 		return nil, fmt.Errorf("set up authorization: %w", err)
 	}
+	c.Authorization.Authorizer = nodePaths{c.Authorization.Authorizer}
 	if err := o.Audit.ApplyTo(c); err != nil {
 		return nil, fmt.Errorf("set up auditing: %w", err)
 	}
