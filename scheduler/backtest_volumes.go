@@ -20,6 +20,9 @@ func (b *backtest) takeVolumes(c projections.Change) {
 			side.volumes.setVolume(k.Name, value[*corev1.PersistentVolume](c.New))
 		case "storageclasses":
 			side.volumes.setClass(k.Name, value[*storagev1.StorageClass](c.New))
+		case "csinodes", "volumeattachments", "csidrivers":
+			side.takeDriver(c)
+			continue
 		default:
 			if !side.takeDevice(c) {
 				continue

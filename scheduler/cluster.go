@@ -1,6 +1,7 @@
 package scheduler
 
 import (
+	"github.com/reckon-project/reckon/events"
 	"github.com/reckon-project/reckon/projections"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +19,8 @@ type cluster struct {
 	unused        []int32
 	byName        map[string]*node
 	ready         int // nodes with an object
+	ranked        []int32
+	unranked      bool // a node came or went since
 	generation    uint64
 	pods          map[types.UID]*bound
 	classes       map[string]*class
@@ -44,6 +47,9 @@ type bound struct {
 	at     int // in node.bound
 
 	priority int32
+
+	volumes   []attachable // that drivers attach for it
+	exclusive []events.Key // its claims that no other pod may have
 }
 
 func newCluster(config *Config) *cluster {
@@ -77,6 +83,7 @@ func newClusterOf(s *projections.Snapshot, config *Config) *cluster {
 	c.takeOwners(s)
 	c.volumes.takeAll(s)
 	c.takeDevices(s)
+	c.takeDrivers(s)
 	for n := range projections.List[*corev1.Node](s, "", "nodes", "") {
 		c.setNode(n.Name, n)
 	}
@@ -104,7 +111,7 @@ func (c *cluster) trim() {
 func (c *cluster) nodeNamed(name string) *node {
 	n := c.byName[name]
 	if n == nil {
-		n = &node{name: name}
+		n = &node{name: name, attached: c.volumes.attached[name]}
 		if last := len(c.unused) - 1; last >= 0 {
 			n.index = c.unused[last]
 			c.unused = c.unused[:last]
@@ -114,6 +121,7 @@ func (c *cluster) nodeNamed(name string) *node {
 			c.nodes = append(c.nodes, n)
 		}
 		c.byName[name] = n
+		c.unranked = true
 	}
 	return n
 }
@@ -121,6 +129,7 @@ func (c *cluster) nodeNamed(name string) *node {
 func (c *cluster) dropEmpty(n *node) {
 	if n.object == nil && n.pods == 0 && len(n.nominated) == 0 {
 		delete(c.byName, n.name)
+		c.unranked = true
 		c.nodes[n.index] = nil
 		c.unused = append(c.unused, n.index)
 	}
@@ -183,6 +192,9 @@ func (c *cluster) setPod(pod *corev1.Pod) {
 // bind puts a pod on a node: as folded, or assumed.
 func (c *cluster) bind(pod *corev1.Pod, n *node, d *demand) {
 	b := &bound{node: n, demand: d, crowd: c.topology.crowdOf(pod), pod: pod, priority: priorityOf(pod)}
+	if len(pod.Spec.Volumes) > 0 {
+		b.volumes, b.exclusive = c.volumes.attachedOf(pod), c.volumes.exclusiveOf(pod)
+	}
 	c.pods[pod.UID] = b
 	n.hold(b)
 	c.tally(b, 1)
@@ -196,6 +208,9 @@ func (c *cluster) tally(b *bound, sign int32) {
 	b.node.add(b.demand, int64(sign))
 	if b.crowd != nil {
 		c.topology.count(b.crowd, b.node, sign)
+	}
+	if b.volumes != nil || b.exclusive != nil {
+		c.countVolumes(b, int(sign))
 	}
 }
 

@@ -170,7 +170,7 @@ func parseProfile(at string, p *configv1.KubeSchedulerProfile) (out profile, err
 
 // absentPlugins are Kubernetes' that may be disabled here because they aren't there.
 var absentPlugins = []string{
-	"SchedulingGates", "PrioritySort", "NodeVolumeLimits",
+	"SchedulingGates", "PrioritySort",
 	"DefaultPreemption", "DefaultBinder", "GangScheduling",
 }
 

@@ -41,7 +41,7 @@ profiles:
 	for _, s := range p.scores {
 		scores = append(scores, s.Name())
 	}
-	if got := strings.Join(filters, " "); got != "NodeUnschedulable NodeName TaintToleration NodeAffinity NodeResourcesFit VolumeRestrictions VolumeBinding VolumeZone DynamicResources InterPodAffinity" || p.static != 4 {
+	if got := strings.Join(filters, " "); got != "NodeUnschedulable NodeName TaintToleration NodeAffinity NodeResourcesFit VolumeRestrictions NodeVolumeLimits VolumeBinding VolumeZone DynamicResources InterPodAffinity" || p.static != 4 {
 		t.Errorf("filters %s, %d static", got, p.static)
 	}
 	if got := strings.Join(scores, " "); got != "TaintToleration NodeResourcesFit" || p.staticScores != 1 || p.spread != 0 {
@@ -100,7 +100,7 @@ func TestParseConfigRefuses(t *testing.T) {
 		"another kind":     {"apiVersion: v1\nkind: Pod\n", "no kind"},
 		"unknown field":    {configHead + "profile: []\n", `unknown field "profile"`},
 		"unknown plugin":   {configHead + "profiles: [{plugins: {score: {enabled: [{name: Best}]}}}]\n", "plugins.score.enabled[0]: no plugin Best: there are NodeUnschedulable"},
-		"absent plugin":    {configHead + "profiles: [{plugins: {filter: {enabled: [{name: NodeVolumeLimits}]}}}]\n", "NodeVolumeLimits can't be chosen"},
+		"absent plugin":    {configHead + "profiles: [{plugins: {filter: {enabled: [{name: PrioritySort}]}}}]\n", "PrioritySort can't be chosen"},
 		"a filter's score": {configHead + "profiles: [{plugins: {score: {enabled: [{name: NodePorts}]}}}]\n", "the plugin NodePorts does nothing at that point"},
 		"other point":      {configHead + "profiles: [{plugins: {permit: {enabled: [{name: X}]}}}]\n", "plugins.permit: only plugins at"},
 		"one name twice":   {configHead + "profiles: [{}, {}]\n", "profiles[1].schedulerName: there is a profile of the name default-scheduler already"},

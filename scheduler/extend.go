@@ -62,7 +62,7 @@ func (l *loop) extended(ctx context.Context, p *pending) (n *node, done bool, er
 		if !ok {
 			continue
 		}
-		if _, score := l.cluster.scored(p.class, candidate); n == nil || score+extra > top {
+		if _, score := l.cluster.scored(p.class, candidate); n == nil || score+extra > top || score+extra == top && candidate.name < n.name {
 			n, top = candidate, score+extra
 		}
 	}

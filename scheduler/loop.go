@@ -253,6 +253,8 @@ func (l *loop) take(changes []projections.Change) {
 		switch k.Resource {
 		case "persistentvolumeclaims", "persistentvolumes", "storageclasses":
 			l.takeVolumes(c)
+		case "csinodes", "volumeattachments", "csidrivers":
+			l.cluster.takeDriver(c)
 		case "resourceclaims", "resourceslices", "deviceclasses", "devicetaintrules":
 			l.takeDevice(c)
 		case "nodes":

@@ -23,8 +23,9 @@ type node struct {
 	ports       []hostPort
 	pods        int
 	images      []corev1.ContainerImage
-	bound       []*bound // in no order
-	nominated   []*bound // pods for which room is made here
+	attached    *attached // nil: nothing is, and nothing says how much can be
+	bound       []*bound  // in no order
+	nominated   []*bound  // pods for which room is made here
 
 	lowestBound int32 // priority, while it is known
 	lowestKnown bool

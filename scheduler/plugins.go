@@ -34,10 +34,10 @@ func known(s settings) (p plugins) {
 	p.preemption = s.preemption
 	p.filters = []filter{
 		NodeUnschedulable{}, NodeName{}, TaintToleration{}, NodeAffinity{},
-		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, VolumeBinding{}, VolumeZone{}, DynamicResources{},
+		NodePorts{}, NodeResourcesFit{}, VolumeRestrictions{}, NodeVolumeLimits{}, VolumeBinding{}, VolumeZone{}, DynamicResources{},
 		PodTopologySpread{}, InterPodAffinity{},
 	}
-	p.static, p.local = 4, 10
+	p.static, p.local = 4, 11
 	p.scores = []weighted{
 		{TaintToleration{}, 3}, {NodeAffinity{}, 2},
 		{s.fit, 1}, {NodeResourcesBalancedAllocation{s.balanced}, 1}, {ImageLocality{}, 1}, {DynamicResources{}, 2},

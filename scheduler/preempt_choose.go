@@ -10,7 +10,7 @@ import (
 
 // leastHarm chooses among candidates, in Kubernetes' order: the fewest budgets overdrawn,
 // the lowest highest priority, the lowest sum of priorities, the fewest
-// victims, the latest start of the most important ones; then the node known longest.
+// victims, the latest start of the most important ones; then the first by name.
 func leastHarm(all []*candidate) *candidate {
 	best := all[0]
 	for _, c := range all[1:] {
@@ -28,7 +28,7 @@ func harm(a, b *candidate) int {
 		cmp.Compare(a.sum(), b.sum()),
 		cmp.Compare(len(a.victims), len(b.victims)),
 		b.since().Compare(a.since().Time),
-		cmp.Compare(a.node.index, b.node.index),
+		cmp.Compare(a.node.name, b.node.name),
 	)
 }
 

@@ -46,7 +46,7 @@ func place(c *cluster, cl *class) Placement {
 }
 
 // schedule chooses the node for one pod of a class, nil if none fits. Among
-// equals it takes the one known longest.
+// equals it takes the first by name.
 func schedule(c *cluster, cl *class) *node {
 	if cl.only != nil {
 		return scheduleNamed(c, cl)
@@ -55,9 +55,9 @@ func schedule(c *cluster, cl *class) *node {
 	if cl.feasible == 0 {
 		return nil
 	}
-	chosen, top := -1, int64(refusedScore)
+	chosen, top, ranks := -1, int64(refusedScore), c.ranks()
 	for i, score := range cl.total {
-		if score > top {
+		if score > top || score == top && chosen >= 0 && ranks[i] < ranks[chosen] {
 			chosen, top = i, score
 		}
 	}
@@ -89,7 +89,7 @@ func scheduleNamed(c *cluster, cl *class) *node {
 			}
 		}
 		cl.count(v.by, 1)
-		if v.by == fits && (chosen == nil || v.score > top) {
+		if v.by == fits && (chosen == nil || v.score > top || v.score == top && n.name < chosen.name) {
 			chosen, top = n, v.score
 		}
 	}

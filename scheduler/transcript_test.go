@@ -191,6 +191,8 @@ func parsePod(t testing.TB, name string, words []string) *corev1.Pod {
 			parseRule(t, p, "label", "app:"+v)
 		case "tolerate":
 			p.Spec.Tolerations = append(p.Spec.Tolerations, corev1.Toleration{Key: v, Operator: corev1.TolerationOpExists})
+		case "on":
+			p.Spec.NodeName = v
 		case "select":
 			key, value, _ := strings.Cut(v, ":")
 			p.Spec.NodeSelector = map[string]string{key: value}

@@ -28,7 +28,7 @@ type NodeVerdict struct {
 // Try is [Place] that looks at each node by itself. Nothing is changed.
 func Try(s *projections.Snapshot, pod *corev1.Pod, config *Config) Trial {
 	c := newClusterOf(s, config)
-	cl := c.classOf(pod)
+	cl := c.classOf(c.withClaims(s, pod))
 	t := Trial{Placement: place(c, cl)}
 	for _, n := range c.nodes {
 		if n == nil || n.object == nil {
@@ -91,6 +91,7 @@ type NodeRoom struct {
 // limit of them. Nothing is changed. Claims are looked at as if all of them shared the pod's.
 func Fit(s *projections.Snapshot, pod *corev1.Pod, config *Config, limit int) Room {
 	c := newClusterOf(s, config)
+	pod = c.withClaims(s, pod)
 	var r Room
 	on := map[string]int{}
 	for {
@@ -106,6 +107,7 @@ func Fit(s *projections.Snapshot, pod *corev1.Pod, config *Config, limit int) Ro
 		}
 		r.Pods++
 		on[n.name]++
+		c.takeTried(pod, cl, n, r.Pods)
 		next := *pod
 		next.UID = types.UID("fit-" + strconv.Itoa(r.Pods))
 		next.Spec.NodeName = n.name

@@ -27,6 +27,12 @@ type volumes struct {
 	// Which placed pods use the claims that only one pod may use.
 	users map[events.Key]map[types.UID]struct{}
 	uses  map[types.UID][]events.Key
+	// exclusive counts the same by claim, but for pods that a dry run of preemption took off.
+	exclusive map[events.Key]int
+	// What is attached, by node, and which drivers a node must have (CSIDriver).
+	attached    map[string]*attached
+	attachments map[string]attachment
+	needed      map[string]bool
 	// touched are claims whose users changed.
 	touched []events.Key
 }
@@ -42,6 +48,7 @@ func newVolumes() volumes {
 		claims: map[events.Key]*corev1.PersistentVolumeClaim{}, volumes: map[string]*corev1.PersistentVolume{},
 		classes: map[string]*storagev1.StorageClass{}, free: map[string]*freeVolumes{}, assumed: map[string]*corev1.PersistentVolume{},
 		users: map[events.Key]map[types.UID]struct{}{}, uses: map[types.UID][]events.Key{},
+		exclusive: map[events.Key]int{}, attached: map[string]*attached{}, attachments: map[string]attachment{}, needed: map[string]bool{},
 	}
 }
 
@@ -55,6 +62,19 @@ func (v *volumes) takeAll(s *projections.Snapshot) {
 	}
 	for o := range s.List("storage.k8s.io", "storageclasses", "") {
 		v.setClass(o.Key.Name, value[*storagev1.StorageClass](o))
+	}
+}
+
+// takeDrivers takes in a snapshot's nodes' drivers and what is attached.
+func (c *cluster) takeDrivers(s *projections.Snapshot) {
+	for o := range s.List("storage.k8s.io", "csidrivers", "") {
+		c.setDriver(o.Key.Name, value[*storagev1.CSIDriver](o))
+	}
+	for o := range s.List("storage.k8s.io", "csinodes", "") {
+		c.setCSINode(o.Key.Name, value[*storagev1.CSINode](o))
+	}
+	for o := range s.List("storage.k8s.io", "volumeattachments", "") {
+		c.setAttachment(o.Key.Name, value[*storagev1.VolumeAttachment](o))
 	}
 }
 
@@ -127,11 +147,7 @@ func claimsOf(pod *corev1.Pod) []events.Key {
 
 // use records that a pod is placed.
 func (v *volumes) use(pod *corev1.Pod) {
-	for _, key := range claimsOf(pod) {
-		claim := v.claims[key]
-		if claim == nil || !slices.Contains(claim.Spec.AccessModes, corev1.ReadWriteOncePod) {
-			continue
-		}
+	for _, key := range v.exclusiveOf(pod) {
 		if v.users[key] == nil {
 			v.users[key] = map[types.UID]struct{}{}
 		}

@@ -11,6 +11,8 @@ import (
 	"k8s.io/component-helpers/scheduling/corev1/nodeaffinity"
 	"k8s.io/component-helpers/storage/ephemeral"
 	storagehelpers "k8s.io/component-helpers/storage/volume"
+
+	"github.com/reckon-project/reckon/events"
 )
 
 // claimed is what a pod's claims ask of its node.
@@ -22,6 +24,11 @@ type claimed struct {
 	affinity []*nodeaffinity.LazyErrorNodeSelector
 	unbound  []*unboundClaim // they wait for the node
 	zones    []volumeZone    // of the bound ones
+	drivers  []driverVolumes // that attach them
+
+	exclusive []events.Key       // for one pod only
+	users     map[events.Key]int // of those: volumes.exclusive
+	needed    map[string]bool    // drivers: volumes.needed
 }
 
 // unboundClaim gets its volume when its pod has a node.
@@ -39,7 +46,7 @@ func (v *volumes) claimedBy(pod *corev1.Pod) *claimed {
 	if keys == nil {
 		return nil
 	}
-	c := &claimed{}
+	c := &claimed{users: v.exclusive, needed: v.needed, exclusive: v.exclusiveOf(pod)}
 	for _, key := range keys {
 		claim := v.claims[key]
 		if c.problem = problemOf(pod, claim, key.Name); c.problem != "" {
@@ -59,6 +66,7 @@ func (v *volumes) claimedBy(pod *corev1.Pod) *claimed {
 			c.problem = "pod has unbound immediate PersistentVolumeClaims"
 			return c
 		}
+		c.addDriver(attachable{driver: class.Provisioner})
 		c.unbound = append(c.unbound, &unboundClaim{claim, class, claim.Annotations[storagehelpers.AnnSelectedNode], v.free[class.Name], v.assumed})
 	}
 	slices.SortStableFunc(c.unbound, func(a, b *unboundClaim) int {
@@ -104,6 +112,9 @@ func (c *claimed) addBound(v *corev1.PersistentVolume) {
 		return
 	}
 	c.bound = append(c.bound, v)
+	if csi := v.Spec.CSI; csi != nil {
+		c.addDriver(attachable{csi.Driver, csi.VolumeHandle})
+	}
 	c.zones = append(c.zones, zonesOf(v)...)
 	if a := v.Spec.NodeAffinity; a != nil && a.Required != nil {
 		c.affinity = append(c.affinity, nodeaffinity.NewLazyErrorNodeSelector(a.Required))
@@ -125,6 +136,9 @@ func (c *claimed) appendKey(b []byte) []byte {
 	str(fmt.Sprint(c.used, c.lost))
 	for _, v := range c.bound {
 		str(string(v.UID))
+	}
+	for _, key := range c.exclusive {
+		str(key.Namespace + "/" + key.Name)
 	}
 	for _, z := range c.zones {
 		str(z.key)

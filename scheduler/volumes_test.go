@@ -2,6 +2,7 @@ package scheduler
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -112,6 +113,9 @@ func (h *harness) doVolumes(words []string) {
 	case "volume":
 		v := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		v.Spec.StorageClassName, v.Spec.AccessModes, v.Spec.Capacity, v.Status.Phase = arguments["class"], modes, size(), corev1.VolumeAvailable
+		if driver := arguments["by"]; driver != "" {
+			v.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: driver, VolumeHandle: name}
+		}
 		if on := arguments["on"]; on != "" {
 			v.Spec.NodeAffinity = &corev1.VolumeNodeAffinity{Required: &corev1.NodeSelector{NodeSelectorTerms: []corev1.NodeSelectorTerm{{
 				MatchExpressions: []corev1.NodeSelectorRequirement{{Key: corev1.LabelHostname, Operator: corev1.NodeSelectorOpIn, Values: []string{on}}}}}}}
@@ -127,6 +131,24 @@ func (h *harness) doVolumes(words []string) {
 		})
 	case "deselect": // as a provisioner that can't make the volume there
 		h.patch(claim, events.Updated, map[string]any{"metadata": map[string]any{"annotations": map[string]any{"volume.kubernetes.io/selected-node": nil}}})
+	case "csinode": // name of the node, then driver=limit
+		c := &storagev1.CSINode{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		for driver, limit := range arguments {
+			var count int32
+			if _, err := fmt.Sscan(limit, &count); err != nil {
+				h.t.Fatal(err)
+			}
+			c.Spec.Drivers = append(c.Spec.Drivers, storagev1.CSINodeDriver{Name: driver, NodeID: name, Allocatable: &storagev1.VolumeNodeResources{Count: &count}})
+		}
+		h.createAs(events.Key{Group: "storage.k8s.io", Resource: "csinodes", Name: name}, c)
+	case "driver": // that nodes must have
+		yes := true
+		h.createAs(events.Key{Group: "storage.k8s.io", Resource: "csidrivers", Name: name}, &storagev1.CSIDriver{Spec: storagev1.CSIDriverSpec{PreventPodSchedulingIfMissing: &yes}})
+	case "attach":
+		h.createAs(events.Key{Group: "storage.k8s.io", Resource: "volumeattachments", Name: name}, &storagev1.VolumeAttachment{Spec: storagev1.VolumeAttachmentSpec{
+			NodeName: arguments["on"], Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &name}}})
+	case "detach":
+		h.delete(events.Key{Group: "storage.k8s.io", Resource: "volumeattachments", Name: name})
 	case "drop-claim":
 		h.delete(claim)
 	default:
