@@ -123,5 +123,7 @@ var (
 	VolumeAttributesClass = Kind{"storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses"}
 
 	ResourceClaim         = Kind{"resource.k8s.io", "v1", "ResourceClaim", "resourceclaims"}
+	ResourceSlice         = Kind{"resource.k8s.io", "v1", "ResourceSlice", "resourceslices"}
+	DeviceTaintRule       = Kind{"resource.k8s.io", "v1", "DeviceTaintRule", "devicetaintrules"}
 	ResourceClaimTemplate = Kind{"resource.k8s.io", "v1", "ResourceClaimTemplate", "resourceclaimtemplates"}
 )

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"github.com/reckon-project/reckon/controllers"
+	"github.com/reckon-project/reckon/controllers/devicetaint"
 	"github.com/reckon-project/reckon/controllers/endpointslicemirroring"
 	"github.com/reckon-project/reckon/controllers/loadbalancer"
 	"github.com/reckon-project/reckon/controllers/nodeipam"
@@ -23,6 +24,7 @@ func (s Settings) scaling() []*controllers.Controller {
 		endpointslicemirroring.New(),
 		resourceclaim.NewPods(),
 		resourceclaim.NewClaims(),
+		devicetaint.New(),
 		nodeipam.New(s.PodRanges),
 		servicecidr.New(),
 	}
