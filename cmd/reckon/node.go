@@ -31,10 +31,14 @@ func runNode(ctx context.Context, b bus.Bus, o planeOptions) error {
 	if err != nil {
 		return err
 	}
-	a, err := agent.New(agent.Options{
+	options := agent.Options{
 		Node: o.nodeName, Bus: b, Dir: o.folder.nodeDir(), ContainerdAddress: o.containerd,
 		CNIConfDir: made.ConfDir, CNIBinDirs: []string{o.cniBin}, PodCIDR: made.PodCIDR.String(), ClusterDNS: o.dns(),
-	})
+	}
+	if err := o.upkeep.apply(&options); err != nil {
+		return err
+	}
+	a, err := agent.New(options)
 	if err != nil {
 		return err
 	}

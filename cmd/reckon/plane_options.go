@@ -47,6 +47,7 @@ type planeOptions struct {
 	containerd  string
 	cniBin      string
 	clusterDNS  string
+	upkeep      upkeepFlags
 }
 
 func (o *planeOptions) serverFlags(cmd *cobra.Command) {
@@ -74,6 +75,7 @@ func (o *planeOptions) nodeFlags(cmd *cobra.Command) {
 	f.StringVar(&o.clusterCIDR, "cluster-cidr", "", "range that holds all nodes' pod ranges, within which addresses aren't masqueraded (default: --pod-cidr)")
 	f.StringVar(&o.containerd, "containerd", "", "socket of a containerd to use (default: start a private one)")
 	f.StringVar(&o.cniBin, "cni-bin", "/usr/lib/cni", "folder of the CNI plugins")
+	o.upkeep.add(f)
 	f.StringVar(&o.clusterDNS, "cluster-dns", "", "address of the cluster's DNS server, for pods")
 }
 
