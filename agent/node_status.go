@@ -133,6 +133,9 @@ func (a *Agent) runNode(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if a.manager != nil {
+		a.manager.CSI.Introduce(ctx)
+	}
 	ticker := a.clock.NewTicker(lookAtNode)
 	defer ticker.Stop()
 	sent := nodePatch{Conditions: node.Status.Conditions} // the times of their transitions go on

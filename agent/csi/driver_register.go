@@ -111,6 +111,18 @@ func (n *Node) introduce(ctx context.Context, d *driver) error {
 	return n.API.SetCSIDriver(ctx, entry, info.AccessibleTopology.GetSegments())
 }
 
+// Introduce tells the cluster of all drivers again: the node may have been made anew.
+func (n *Node) Introduce(ctx context.Context) {
+	n.mu.Lock()
+	all := slices.Collect(maps.Values(n.drivers))
+	n.mu.Unlock()
+	for _, d := range all {
+		if err := n.introduce(ctx, d); err != nil {
+			n.Log.Warn("a CSI driver isn't in the CSINode", "driver", d.name, "err", err)
+		}
+	}
+}
+
 // driver gives a driver that is registered.
 func (n *Node) driver(name string) (*driver, error) {
 	n.mu.Lock()

@@ -357,3 +357,32 @@ func TestWhatIsNotUnderstoodIsTold(t *testing.T) {
 		t.Errorf("a driver that isn't there: %v", err)
 	}
 }
+
+func TestTheClusterIsToldOfDrivers(t *testing.T) {
+	b := newBench(t, csidriver.Options{MaxVolumes: 3})
+	if d := b.api.drivers[name]; d.NodeID != "n1" || d.Allocatable == nil || *d.Allocatable.Count != 3 {
+		t.Errorf("it was told %+v", d)
+	}
+	b.api.drivers = map[string]storagev1.CSINodeDriver{} // the node was made anew
+	b.node.Introduce(t.Context())
+	if !b.api.has(name) {
+		t.Error("the new node doesn't have the driver")
+	}
+	b.node.Deregister(t.Context(), name, "/another")
+	if !b.api.has(name) {
+		t.Error("a driver went with the socket of an earlier one")
+	}
+	for _, versions := range [][]string{nil, {"0.3.0"}, {"2.0.0"}, {"none"}} {
+		if err := b.node.Register(t.Context(), "other", b.socket, versions); err == nil {
+			t.Errorf("a driver of versions %v is registered", versions)
+		}
+	}
+	b.api.failing = 1
+	if err := b.node.Register(t.Context(), "other", b.socket, []string{"v1.2.0"}); err == nil {
+		t.Error("a driver is registered that the cluster doesn't know")
+	}
+	b.node.Deregister(t.Context(), name, b.socket)
+	if b.api.has(name) {
+		t.Error("a driver that is gone is still told of")
+	}
+}

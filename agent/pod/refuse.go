@@ -32,6 +32,9 @@ func (h *Host) refuse(pod *v1.Pod) *Refusal {
 	if spec.HostUsers != nil && !*spec.HostUsers && !h.Pretended {
 		return &Refusal{"UnexpectedAdmissionError", "user namespaces (hostUsers: false) are not supported on this node"}
 	}
+	if h.OldRuntime && mountsImages(pod) {
+		return &Refusal{"UnexpectedAdmissionError", "image volumes need containerd 2.0 or newer on this node"}
+	}
 	sc := spec.SecurityContext
 	if sc != nil && sc.SupplementalGroupsPolicy != nil && *sc.SupplementalGroupsPolicy == v1.SupplementalGroupsPolicyStrict && h.OldRuntime {
 		return &Refusal{"SupplementalGroupsPolicyNotSupported", "SupplementalGroupsPolicy=Strict is not supported in this node"}
