@@ -29,12 +29,18 @@ var defaultSysctls = map[string]string{
 	"net.ipv4.ping_group_range":           "0 2147483647",
 }
 
-// onThread runs f on a thread that ends with it, whose namespaces may be changed.
+// onThread runs f on a thread that ends with it, whose namespaces may be
+// changed. It is never the process's first one: /proc/self shows that one's.
 func onThread(f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		goruntime.LockOSThread() // and never unlocked
-		done <- f()
+		goruntime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			done <- onThread(f) // on another, as this one is taken
+			goruntime.UnlockOSThread()
+			return
+		}
+		done <- f() // and the thread is never unlocked
 	}()
 	return <-done
 }

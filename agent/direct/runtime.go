@@ -53,6 +53,8 @@ type Runtime struct {
 	images  imageCache
 	usage   usage
 
+	listeners listeners
+
 	mu      sync.Mutex
 	records map[string]*record // by id
 	ooms    map[string]bool    // by id: told, and not noted yet
@@ -82,7 +84,7 @@ func New(ctx context.Context, c *cri.Client, o Options) (*Runtime, error) {
 		Images: c, o: o, cri: c, daemon: c.Daemon(), options: options,
 		logger:  logger.NewClient(o.Socket, filepath.Join(o.Dir, "logger.log"), o.Logger),
 		network: newNetwork(o.ConfDir, o.BinDirs),
-		records: map[string]*record{}, ooms: map[string]bool{},
+		records: map[string]*record{}, ooms: map[string]bool{}, listeners: listeners{all: map[*listener]bool{}},
 	}
 	ctx = inNamespace(ctx)
 	if err := r.load(ctx); err != nil {
@@ -105,6 +107,7 @@ func New(ctx context.Context, c *cri.Client, o Options) (*Runtime, error) {
 	r.pool = newPool(filepath.Join(o.Dir, dirNamespaces))
 	r.running.Go(func() { r.pool.fill(work) })
 	r.running.Go(func() { r.keepLogger(work) })
+	r.running.Go(func() { r.follow(work) })
 	return r, nil
 }
 

@@ -25,8 +25,8 @@ func (r *Runtime) podMounts(in specInput) []*runtimeapi.Mount {
 	}
 	var out []*runtimeapi.Mount
 	for _, m := range []*runtimeapi.Mount{
-		{ContainerPath: "/etc/hosts", HostPath: filepath.Join(dir, "hosts"), Readonly: sc.GetReadonlyRootfs()},
 		{ContainerPath: "/etc/hostname", HostPath: filepath.Join(dir, "hostname"), Readonly: sc.GetReadonlyRootfs()},
+		{ContainerPath: "/etc/hosts", HostPath: filepath.Join(dir, "hosts"), Readonly: sc.GetReadonlyRootfs()},
 		{ContainerPath: "/etc/resolv.conf", HostPath: filepath.Join(dir, "resolv.conf"), Readonly: sc.GetReadonlyRootfs()},
 		{ContainerPath: "/dev/shm", HostPath: shm},
 	} {
