@@ -17,6 +17,7 @@ import (
 	"github.com/reckon-project/reckon/agent/api"
 	"github.com/reckon-project/reckon/agent/containerd"
 	"github.com/reckon-project/reckon/agent/cri"
+	"github.com/reckon-project/reckon/agent/device"
 	"github.com/reckon-project/reckon/agent/eviction"
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/image"
@@ -92,6 +93,7 @@ type Agent struct {
 
 	thresholds []eviction.Threshold
 	images     *imagegc.Collector
+	devices    *device.Manager
 	measured   *measure.Meter
 	began      chan struct{} // closed once the runtime answers
 
@@ -181,6 +183,7 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"drivers", a.runDrivers},
 		duty{"pressure", a.watchPressure},
 		duty{"garbage", a.collectGarbage},
+		duty{"devices", a.runDevices},
 	)
 }
 

@@ -9,6 +9,7 @@ import (
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/reckon-project/reckon/agent/credential"
+	"github.com/reckon-project/reckon/agent/device"
 	"github.com/reckon-project/reckon/agent/imagegc"
 	"github.com/reckon-project/reckon/agent/machine"
 	"github.com/reckon-project/reckon/agent/pull"
@@ -63,6 +64,12 @@ func (a *Agent) prepareImages(ctx context.Context) error {
 		},
 	}
 	return nil
+}
+
+// prepareDevices makes what device plugins register with.
+func (a *Agent) prepareDevices() (err error) {
+	a.devices, err = device.New(filepath.Join(a.o.Dir, devicesDir), a.log, a.clock, a.node.poke)
+	return err
 }
 
 // imagesInUse are the images of all containers, running or not.

@@ -232,7 +232,8 @@ func (p *nodePatch) same(q *nodePatch) bool {
 
 func (a *Agent) nodeStatus(ctx context.Context, last *nodePatch) *nodePatch {
 	now := metav1.NewTime(a.clock.Now().Truncate(time.Second))
-	out := &nodePatch{Capacity: a.node.capacity, Allocatable: a.node.allocatable, NodeInfo: a.node.info, Images: []v1.ContainerImage{}}
+	capacity, allocatable := a.withDevices()
+	out := &nodePatch{Capacity: capacity, Allocatable: allocatable, NodeInfo: a.node.info, Images: []v1.ContainerImage{}}
 	if a.manager != nil {
 		out.VolumesInUse = a.manager.CSI.InUse()
 	}
@@ -314,7 +315,7 @@ func (a *Agent) reportNode(node *v1.Node, p *nodePatch, steps []events.Step, cau
 // removeState takes the node's own files away, and nothing else that may lie in the folder.
 func removeState(dir string) error {
 	var errs []error
-	for _, name := range []string{"pods", "logs", "cni", "registries", pulledFile, "incarnation", "reports.jsonl"} {
+	for _, name := range []string{"pods", "logs", "cni", "registries", pulledFile, devicesDir, "incarnation", "reports.jsonl"} {
 		errs = append(errs, os.RemoveAll(dir+"/"+name))
 	}
 	errs = append(errs, removePluginState(dir))

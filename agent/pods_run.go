@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"path/filepath"
 	"slices"
@@ -67,7 +68,7 @@ func (a *Agent) prepare(ctx context.Context) error {
 	a.host.Probes = probe.NewCounts()
 	a.host.Handler, a.host.UnsafeSysctls = a.api.Handler, a.o.UnsafeSysctls
 	a.host.NodeSide = side{a}
-	if err := a.prepareImages(ctx); err != nil {
+	if err := errors.Join(a.prepareDevices(), a.prepareImages(ctx)); err != nil {
 		return err
 	}
 	a.host.CgroupPrefix = a.layout.CgroupPrefix()

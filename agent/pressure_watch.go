@@ -52,7 +52,7 @@ func (a *Agent) watchPressure(ctx context.Context) error {
 		}
 		next := cmp.Or(a.o.Upkeep.EvictionPeriod, lookAtPressure)
 		if len(evicted) > 0 {
-			a.awaitEnd(ctx, evicted)
+			a.awaitEnd(ctx, evicted, cleanedUpWithin)
 			next = 0
 		}
 		wait.Reset(next)
@@ -196,10 +196,10 @@ func sameDisk(a, b string) bool {
 }
 
 // awaitEnd waits a while until pods have ended.
-func (a *Agent) awaitEnd(ctx context.Context, workers []*pod.Worker) {
-	deadline := a.clock.NewTimer(cleanedUpWithin)
+func (a *Agent) awaitEnd(ctx context.Context, workers []*pod.Worker, most time.Duration) {
+	deadline := a.clock.NewTimer(most)
 	defer deadline.Stop()
-	ticker := a.clock.NewTicker(time.Second)
+	ticker := a.clock.NewTicker(100 * time.Millisecond)
 	defer ticker.Stop()
 	for {
 		left := 0

@@ -43,6 +43,7 @@ const (
 	usualLogSize  = 10 << 20
 	usualLogFiles = 5
 	pulledFile    = "images.json"
+	devicesDir    = "device-plugins"
 )
 
 var usualImages = imagegc.Policy{High: 85, Low: 80, MinAge: 2 * time.Minute}

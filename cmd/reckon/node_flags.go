@@ -7,6 +7,7 @@ import (
 
 	"github.com/reckon-project/reckon/agent"
 	"github.com/reckon-project/reckon/agent/imagegc"
+	"github.com/reckon-project/reckon/agent/shutdown"
 	"github.com/spf13/pflag"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -31,6 +32,8 @@ type upkeepFlags struct {
 	credentials, credentialIn string
 	logSize                   string
 	logFiles                  int
+
+	shutdown, shutdownCritical time.Duration
 }
 
 // The disk's thresholds are lower than a kubelet's 10 and 15 %: a developer's
@@ -58,6 +61,8 @@ func (u *upkeepFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&u.credentials, "image-credential-provider-config", "", "a CredentialProviderConfig (kubelet.config.k8s.io/v1) with programs that give credentials for registries")
 	f.StringVar(&u.credentialIn, "image-credential-provider-bin-dir", "", "folder of those programs")
 	f.StringVar(&u.logSize, "container-log-max-size", "10Mi", "size above which a container's log is put aside")
+	f.DurationVar(&u.shutdown, "shutdown-grace-period", 0, "how long pods may take to end when the machine is shut down, which SIGPWR says (0: they aren't ended)")
+	f.DurationVar(&u.shutdownCritical, "shutdown-grace-period-critical-pods", 0, "the part of it that is kept for critical pods, which end last")
 	f.IntVar(&u.logFiles, "container-log-max-files", 5, "how many log files there are of a container, with the newest")
 }
 
@@ -95,6 +100,9 @@ func (u *upkeepFlags) apply(o *agent.Options) (err error) {
 	}
 	k.Images = imagegc.Policy{High: u.imageHigh, Low: u.imageLow, MinAge: u.imageMinAge, MaxAge: u.imageMaxAge}
 	k.Pulls, k.CredentialConfig, k.CredentialBin = u.pulls, u.credentials, u.credentialIn
+	if u.shutdownCritical > u.shutdown {
+		return fmt.Errorf("--shutdown-grace-period-critical-pods %s is a part of --shutdown-grace-period %s", u.shutdownCritical, u.shutdown)
+	}
 	size, err := resource.ParseQuantity(u.logSize)
 	if err != nil || size.Sign() <= 0 {
 		return fmt.Errorf("--container-log-max-size %q isn't a size, as 10Mi is", u.logSize)
@@ -104,6 +112,10 @@ func (u *upkeepFlags) apply(o *agent.Options) (err error) {
 	}
 	k.LogSize, k.LogFiles = size.Value(), u.logFiles
 	return nil
+}
+
+func (u *upkeepFlags) periods() []shutdown.Period {
+	return shutdown.Periods(u.shutdown, u.shutdownCritical)
 }
 
 func reserved(flag string, from map[string]string) (corev1.ResourceList, error) {
