@@ -134,7 +134,7 @@ func (s *Snapshot) OwnedBy(group, res, uid string) iter.Seq[*events.Object] {
 func (s *Snapshot) PodsOn(node string) iter.Seq[*events.Object] {
 	return func(yield func(*events.Object) bool) {
 		if t := s.table(resource{"", "pods"}); t != nil {
-			t.indexed(&t.byNode, node, yield)
+			t.indexed(&t.byPlace, node, yield)
 		}
 	}
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/reckon-project/reckon/events"
 	"github.com/tidwall/btree"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -20,7 +19,7 @@ type table struct {
 	objects btree.Map[string, *events.Object]
 	tombs   btree.Map[string, *events.Object] // deleted, or only void events so far
 	byOwner btree.Set[string]                 // indexKey of the owner's uid
-	byNode  btree.Set[string]                 // indexKey of the node; pods only
+	byPlace btree.Set[string]                 // indexKey of placeOf
 	orphans btree.Set[string]                 // keys of what has no controller; if adoptable only
 }
 
@@ -62,7 +61,7 @@ func (t *table) freeze() *table {
 	return &table{
 		resource: t.resource,
 		objects:  *t.objects.Copy(), tombs: *t.tombs.Copy(),
-		byOwner: *t.byOwner.Copy(), byNode: *t.byNode.Copy(), orphans: *t.orphans.Copy(),
+		byOwner: *t.byOwner.Copy(), byPlace: *t.byPlace.Copy(), orphans: *t.orphans.Copy(),
 	}
 }
 
@@ -75,22 +74,22 @@ func (t *table) thaw() *table {
 
 // index replaces old's entries in the indexes by next's; either may not exist.
 func (s *state) index(t *table, key string, old, next *events.Object) {
-	var oldUID, newUID, oldNode, newNode string
+	var oldUID, newUID, oldPlace, newPlace string
 	var oldOwners, newOwners []metav1.OwnerReference
 	if old.Exists() {
 		m := old.Meta()
-		oldUID, oldNode, oldOwners = string(m.GetUID()), nodeOf(old), m.GetOwnerReferences()
+		oldUID, oldPlace, oldOwners = string(m.GetUID()), placeOf(old), m.GetOwnerReferences()
 	}
 	if next.Exists() {
 		m := next.Meta()
-		newUID, newNode, newOwners = string(m.GetUID()), nodeOf(next), m.GetOwnerReferences()
+		newUID, newPlace, newOwners = string(m.GetUID()), placeOf(next), m.GetOwnerReferences()
 	}
 	if oldUID != newUID {
 		s.uidsDirty = true
 		change(&s.uids, oldUID, newUID, func(uid string) string { return uidKey(uid, next.Key, key) })
 	}
-	if oldNode != newNode {
-		change(&t.byNode, oldNode, newNode, func(node string) string { return indexKey(node, key) })
+	if oldPlace != newPlace {
+		change(&t.byPlace, oldPlace, newPlace, func(place string) string { return indexKey(place, key) })
 	}
 	if t.resource.adoptable() {
 		t.indexOrphan(key, old.Exists() && !controlled(oldOwners), next.Exists() && !controlled(newOwners))
@@ -115,12 +114,4 @@ func change(index *btree.Set[string], old, next string, entry func(string) strin
 	if indexable(next) {
 		index.Insert(entry(next))
 	}
-}
-
-// nodeOf is the node a pod is bound to.
-func nodeOf(o *events.Object) string {
-	if pod, ok := o.Value.(*corev1.Pod); ok {
-		return pod.Spec.NodeName
-	}
-	return ""
 }

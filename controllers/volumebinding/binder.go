@@ -33,7 +33,7 @@ func claimChanged(s *projections.Snapshot, c projections.Change, add func(events
 	if !ok || c.New.Exists() && c.New.Meta().GetUID() == old.UID || old.Spec.VolumeName != "" {
 		return
 	}
-	for o := range s.List("", "persistentvolumes", "") { // it is gone, and a volume may have been on its way
+	for o := range s.VolumesOf(old.Namespace, old.Name) { // it is gone, and a volume may have been on its way
 		if v, ok := valueOf[*corev1.PersistentVolume](o); ok && v.Spec.ClaimRef != nil && v.Spec.ClaimRef.UID == old.UID {
 			add(o.Key)
 		}

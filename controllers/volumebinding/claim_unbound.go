@@ -55,12 +55,16 @@ func match(s *projections.Snapshot, claim *corev1.PersistentVolumeClaim, delayed
 		}
 	}
 	var volumes []*corev1.PersistentVolume
-	for v := range projections.List[*corev1.PersistentVolume](s, "", "persistentvolumes", "") {
-		if v.Spec.ClaimRef == nil && (delayed || !storagehelpers.CheckAccessModes(claim, v)) {
-			continue
-		}
-		if v.Spec.ClaimRef == nil || storagehelpers.IsVolumeBoundToClaim(v, claim) {
+	for o := range s.VolumesOf(claim.Namespace, claim.Name) {
+		if v, ok := valueOf[*corev1.PersistentVolume](o); ok && storagehelpers.IsVolumeBoundToClaim(v, claim) {
 			volumes = append(volumes, v)
+		}
+	}
+	if !delayed {
+		for o := range s.FreeVolumes(classOf(claim)) {
+			if v, ok := valueOf[*corev1.PersistentVolume](o); ok && storagehelpers.CheckAccessModes(claim, v) {
+				volumes = append(volumes, v)
+			}
 		}
 	}
 	found, err := storagehelpers.FindMatchingVolume(claim, volumes, nil, nil, delayed, true)
