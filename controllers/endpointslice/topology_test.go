@@ -70,6 +70,7 @@ func TestTopologyMode(t *testing.T) {
 		nearest := corev1.ServiceTrafficDistributionPreferClose
 		svc.Spec.TrafficDistribution = &nearest
 		w.Create(controllers.Service, svc)
+		w.Advance(time.Second) // what is told first is told before there is a pod
 		w.Create(controllers.Pod, pod("p0", 80))
 		want := func(what, want string) {
 			t.Helper()
