@@ -22,8 +22,9 @@ type driver struct {
 	can            map[csispec.NodeServiceCapability_RPC_Type]bool
 }
 
+// close ends the connection; it fails only if that has ended already.
 func (d *driver) close() {
-	d.conn.Close() // it fails only if it is closed already
+	d.conn.Close()
 }
 
 // Register implements registry.Handler.

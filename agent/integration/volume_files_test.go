@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,6 +24,8 @@ func TestVolumes(t *testing.T) {
 	t.Run("a device is a device", n.givesDevice)
 	t.Run("a device with a file system", n.mountsDevice)
 	t.Run("what can't be mounted is told", n.tellsFailedMount)
+	t.Run("mounts travel both ways", n.propagatesMounts)
+	t.Run("what the runtime can't do is refused", n.refusesVolumes)
 }
 
 func (n *node) changesConfigMap(t *testing.T) {
@@ -42,7 +45,7 @@ func (n *node) changesConfigMap(t *testing.T) {
 
 func (n *node) mountsSubPaths(t *testing.T) {
 	dir := t.TempDir()
-	p := newPod("parts", "/bin/sh", "-c", "echo mine > /part/file; cat /one; touch /one; sleep 1000")
+	p := newPod("parts", "/bin/sh", "-c", "exec 2>&1; echo mine > /part/file; cat /one; touch /one; sleep 1000")
 	p.Spec.Containers[0].Env = []v1.EnvVar{{Name: "WHO", Value: "me"}}
 	mountVolume(p, "d", "/part", v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: dir}})
 	if err := os.WriteFile(filepath.Join(dir, "single"), []byte("a file\n"), 0o644); err != nil {
@@ -80,7 +83,7 @@ func (n *node) refusesSubPath(*testing.T) {
 }
 
 func (n *node) fillsMemory(*testing.T) {
-	p := newPod("memory", "/bin/sh", "-c", "cat /dev/zero > /m/f; /busybox stat -c %s /m/f; id -G; sleep 1000")
+	p := newPod("memory", "/bin/sh", "-c", "exec 2>&1; cat /dev/zero > /m/f; /busybox stat -c %s /m/f; id -G; sleep 1000")
 	p.Spec.SecurityContext = &v1.PodSecurityContext{FSGroup: new(int64(77)), RunAsUser: new(int64(5))}
 	size := resource.MustParse("1Mi")
 	mountVolume(p, "m", "/m", v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{Medium: v1.StorageMediumMemory, SizeLimit: &size}})
@@ -195,4 +198,56 @@ func (n *node) tellsFailedMount(*testing.T) {
 	n.run(p)
 	n.awaitNote(p, `MountVolume.SetUp failed for volume "c" : configmap "absent" not found`)
 	n.gone(p)
+}
+
+// A privileged container mounts for the node (as CSI drivers in pods do), and another sees it.
+func (n *node) propagatesMounts(t *testing.T) {
+	dir := filepath.Join(n.options.Dir, "plugins", "mounter")
+	pod := func(name, command string, mode v1.MountPropagationMode) *v1.Pod {
+		p := newPod(name, "/bin/sh", "-c", command+"; sleep 1000")
+		kind := v1.HostPathDirectoryOrCreate
+		mountVolume(p, "d", "/d", v1.VolumeSource{HostPath: &v1.HostPathVolumeSource{Path: dir, Type: &kind}})
+		p.Spec.Containers[0].VolumeMounts[0].MountPropagation = &mode
+		return p
+	}
+	sees := pod("sees", "until test -e /d/m/file; do sleep 0.1; done; echo seen", v1.MountPropagationHostToContainer)
+	n.run(sees)
+	n.await(sees, "ready", isReady)
+	mounts := pod("mounts", "/busybox mkdir -p /d/m; /busybox mount -t tmpfs none /d/m && touch /d/m/file", v1.MountPropagationBidirectional)
+	mounts.Spec.Containers[0].SecurityContext = &v1.SecurityContext{Privileged: new(true)}
+	n.run(mounts)
+	n.awaitLog("sees", "seen\n")
+	if _, err := os.Stat(filepath.Join(dir, "m", "file")); err != nil {
+		t.Errorf("the node doesn't see it: %v", err)
+	}
+	n.gone(mounts)
+	n.gone(sees)
+	if err := unix.Unmount(filepath.Join(dir, "m"), unix.MNT_DETACH); err != nil {
+		t.Errorf("what the container had mounted: %v", err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Error(err)
+	}
+}
+
+// This containerd is older than 2.0: it would ignore both.
+func (n *node) refusesVolumes(t *testing.T) {
+	image := newPod("image", "/bin/true")
+	mountVolume(image, "i", "/i", v1.VolumeSource{Image: &v1.ImageVolumeSource{Reference: busybox}})
+	n.run(image)
+	s, _ := n.await(image, "failed", phaseIs(v1.PodFailed))
+	if want := "Pod was rejected: image volumes need containerd 2.0 or newer on this node"; s.Message != want {
+		t.Errorf("it says %q", s.Message)
+	}
+	n.gone(image)
+	deep := newPod("deep", "/bin/true")
+	mountVolume(deep, "d", "/d", v1.VolumeSource{EmptyDir: &v1.EmptyDirVolumeSource{}})
+	m := &deep.Spec.Containers[0].VolumeMounts[0]
+	m.ReadOnly, m.RecursiveReadOnly = true, new(v1.RecursiveReadOnlyEnabled)
+	n.run(deep)
+	s, _ = n.await(deep, "refused", waits("CreateContainerConfigError"))
+	if want := `volume "d" requested recursive read-only mode, but it is not supported by the runtime`; s.ContainerStatuses[0].State.Waiting.Message != want {
+		t.Errorf("it says %q", s.ContainerStatuses[0].State.Waiting.Message)
+	}
+	n.gone(deep)
 }
