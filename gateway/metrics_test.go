@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	apiregistrationv1 "k8s.io/kube-aggregator/pkg/apis/apiregistration/v1"
@@ -100,15 +101,28 @@ func tellUsage(t *testing.T, c *gatewaytest.Cluster, admin *kubernetes.Clientset
 		{UID: "of a pod that is gone", Window: time.Second},
 	}}
 	data := must(usage.Encode(r))(t)
+	keepTelling(t, c, usage.Subject("n1"), data)
 	api := must(metricsclient.NewForConfig(c.Admin))(t).MetricsV1beta1()
 	eventually(t, "a node's metrics", func(ctx context.Context) (bool, error) {
-		if err := c.Bus.Publish(usage.Subject("n1"), data); err != nil { // the first may come before anybody listens
-			return false, err
-		}
 		_, err := api.NodeMetricses().Get(ctx, "n1", metav1.GetOptions{})
 		return err == nil, nil
 	})
 	return r.Time
+}
+
+// keepTelling tells until the test ends: what isn't told again is soon forgotten.
+func keepTelling(t *testing.T, c *gatewaytest.Cluster, subject string, data []byte) {
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	t.Cleanup(func() { cancel(); <-ended })
+	go func() {
+		defer close(ended)
+		wait.UntilWithContext(ctx, func(context.Context) {
+			if err := c.Bus.Publish(subject, data); err != nil {
+				t.Error(err)
+			}
+		}, 100*time.Millisecond)
+	}()
 }
 
 // testPastMetrics: the moments that are remembered are shown, earlier ones are gone.

@@ -25,6 +25,7 @@ type Book struct {
 	mu    sync.Mutex
 	nodes map[string][]*told // oldest first; the last is the newest
 	bytes int
+	limit int // of bytes, at which history goes
 	swept time.Time
 }
 
@@ -41,7 +42,7 @@ type told struct {
 
 // NewBook makes a Book that hears nothing until it runs.
 func NewBook(b bus.Bus, now func() time.Time) *Book {
-	return &Book{bus: b, now: now, nodes: map[string][]*told{}, swept: now()}
+	return &Book{bus: b, now: now, nodes: map[string][]*told{}, limit: most, swept: now()}
 }
 
 // Run listens until ctx ends.
@@ -72,12 +73,16 @@ func (b *Book) hear(node string, data []byte) {
 	}
 	b.bytes += len(data)
 	b.nodes[node] = b.since(append(all, &told{at: now, data: data}), now.Add(-history))
-	if now.Sub(b.swept) < apart && b.bytes < most {
-		return
+	if now.Sub(b.swept) >= apart || b.bytes >= b.limit {
+		b.sweep(now)
 	}
+}
+
+// sweep drops what is too old, and all history when there is too much. b.mu is held.
+func (b *Book) sweep(now time.Time) {
 	b.swept = now
 	from := now.Add(-history)
-	if b.bytes >= most {
+	if b.bytes >= b.limit {
 		from = now // only the newest of each node stay
 	}
 	for name, all := range b.nodes {
@@ -89,6 +94,7 @@ func (b *Book) hear(node string, data []byte) {
 		}
 		b.nodes[name] = b.since(all, from)
 	}
+	b.limit = max(most, b.bytes+b.bytes/2) // the newest alone may be as much
 }
 
 // since drops the reports that came before, but for the newest. b.mu is held.
