@@ -46,6 +46,7 @@ func runNode(ctx context.Context, b bus.Bus, o planeOptions) error {
 	group.Go(func() error { return p.Follow(ctx, b.Feed()) })
 	group.Go(func() error { return p.Run(ctx) })
 	group.Go(func() error { return a.Run(ctx) })
+	group.Go(func() error { return o.upkeep.endWithMachine(ctx, a) })
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("node %s: %w", o.nodeName, err)
 	}

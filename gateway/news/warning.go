@@ -31,5 +31,5 @@ var bad = map[string]bool{
 	"PodFailurePolicy": true, "TooManySucceededPods": true, "UnexpectedJob": true, "MissSchedule": true,
 	"ReplicaSetCreateError": true, "DeploymentRollbackRevisionNotFound": true, "DeploymentRollbackTemplateUnchanged": true,
 	"OwnerRefInvalidNamespace": true, "TooManyMissedTimes": true, "UnparseableSchedule": true, "UnknownTimeZone": true, "UnsupportedSchedule": true,
-	"MultiplePodDisruptionBudgets": true, "NotDeleted": true, "ConflictingController": true, "SelectingAll": true, "TopologyAwareHintsDisabled": true,
+	"MultiplePodDisruptionBudgets": true, "UnexpectedAdmissionError": true, "NodeShutdown": true, "NotDeleted": true, "ConflictingController": true, "SelectingAll": true, "TopologyAwareHintsDisabled": true,
 }
