@@ -29,7 +29,7 @@ func (p *Projection) expireNow() {
 	p.expirer.mu.Lock()
 	defer p.expirer.mu.Unlock()
 	now := p.now()
-	past, retained := p.past.expire(now), p.retained.expire(now)
+	past, retained := p.past.expire(now), p.retained.expire(now, p.Snapshot().Position())
 	if past+retained > 0 {
 		p.expirer.timer.Reset(expireEvery)
 		return

@@ -36,3 +36,21 @@ func TestPastStatesGoWhereNothingHappens(t *testing.T) {
 		}
 	})
 }
+
+// In a busy cluster the pages of lists don't hold the states of minutes.
+func TestRetainedStatesDontPileUp(t *testing.T) {
+	p := New(nil)
+	life := podLife(6_000)
+	var at []uint64
+	for from := 0; from < len(life); from += 2048 {
+		p.fold(life[from:min(from+2048, len(life))])
+		p.Retain(p.Snapshot(), time.Hour)
+		at = append(at, p.Snapshot().Position())
+	}
+	end := at[len(at)-1]
+	for _, position := range at {
+		if kept, near := p.Retained(position) != nil, position+retainedReach >= end; kept != near {
+			t.Errorf("the state at %d of %d is kept: %t", position, end, kept)
+		}
+	}
+}

@@ -166,7 +166,7 @@ func (p *Projection) fold(batch []*events.Event) {
 	snapshot := &Snapshot{p.state.freeze()}
 	now := p.now()
 	p.past.expire(now)
-	p.retained.expire(now)
+	p.retained.expire(now, snapshot.Position())
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.changes = append(p.changes, changes...)

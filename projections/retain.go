@@ -5,8 +5,12 @@ import (
 	"time"
 )
 
-// retainedKept is how many snapshots are retained at most.
-const retainedKept = 256
+// Snapshots retained are so many at most, and reach so many events back: what
+// changed since is in memory for them alone, some kilobytes an event.
+const (
+	retainedKept  = 256
+	retainedReach = 16_384
+)
 
 // retained holds snapshots that somebody will come back to: the pages of a
 // list are all of one position.
@@ -20,8 +24,9 @@ type retention struct {
 	until    time.Time
 }
 
-// Retain keeps a snapshot for Retained at least for a duration, but for at
-// most 256 of them: then the one that would expire first goes.
+// Retain keeps a snapshot for Retained for a duration, but at most 256 of them
+// (then the one that would expire first goes), and none longer than until
+// 16,384 events have followed it.
 func (p *Projection) Retain(s *Snapshot, d time.Duration) {
 	p.retained.add(s, p.now(), d)
 	p.expireLater()
@@ -64,11 +69,17 @@ func (r *retained) get(position uint64, now time.Time) *Snapshot {
 	return have.snapshot
 }
 
-// expire drops what is due, and says how many are left.
-func (r *retained) expire(now time.Time) int {
+// expire drops what is due, and what position is too far from, and says how many
+// are left.
+func (r *retained) expire(now time.Time, position uint64) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.drop(now)
+	for at := range r.m {
+		if at+retainedReach < position {
+			delete(r.m, at)
+		}
+	}
 	return len(r.m)
 }
 
