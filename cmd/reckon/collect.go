@@ -16,6 +16,7 @@ const (
 	memoryTarget = 256 << 20 // bytes of the runtime's memory below which there is room
 	calmRoom     = 32 << 20  // bytes of garbage that there may be in any case
 	busyRoom     = 160 << 20
+	leastRoom    = 48 << 20 // of a busy process that doesn't allocate much a second
 
 	busyCycle = 5 * time.Second
 	restAfter = 2 * busyCycle // without a cycle the garbage goes
@@ -24,9 +25,9 @@ const (
 
 // collectLessWhenBusy has the garbage collector run less often while the process
 // is busy: collecting is a sixth of what creating a pod costs. But it keeps the
-// process's memory near a target: beyond it the garbage is at most half of what
-// is live (a quarter while little happens), and what is free goes back to the
-// system. Call it when what starting leaves behind is done. A GOGC or GOMEMLIMIT
+// process's memory near a target: beyond it the garbage is what a second makes,
+// at most half of what is live (a quarter while little happens), and what is free
+// goes back to the system. Call it when what starting leaves behind is done. A GOGC or GOMEMLIMIT
 // that the user set holds. The collector itself tells it of the end of each
 // cycle: it costs nothing in between.
 func collectLessWhenBusy() {
@@ -34,6 +35,8 @@ func collectLessWhenBusy() {
 		return
 	}
 	p := &pacer{last: time.Now(), used: newUsage()}
+	p.used.read()
+	p.made = p.used.made()
 	p.calm = time.AfterFunc(restAfter, p.rest)
 	p.cycle()
 	p.arm()
@@ -57,6 +60,9 @@ type pacer struct {
 	last  time.Time // when the last cycle ended
 	short int       // how many cycles in succession came soon after the one before
 	used  usage
+
+	made  int64    // bytes allocated until the last cycle
+	rates [2]int64 // bytes allocated a second before the last cycles
 }
 
 // arm has the next cycle call p: it finds the object that it was armed with unused.
@@ -72,8 +78,10 @@ func (p *pacer) cycle() {
 	if now.Sub(p.last) >= busyCycle {
 		p.short = 0
 	}
-	p.last = now
 	p.used.read()
+	made := p.used.made()
+	p.rates = [2]int64{p.rates[1], int64(float64(made-p.made) / max(now.Sub(p.last).Seconds(), 1e-3))}
+	p.last, p.made = now, made
 	p.pace(p.short > 1)
 	p.calm.Reset(restAfter)
 }
@@ -93,7 +101,7 @@ func (p *pacer) rest() {
 }
 
 func (p *pacer) pace(busy bool) {
-	if limit := memoryLimit(busy, p.used.live(), p.used.overhead()); limit != p.limit {
+	if limit := memoryLimit(busy, p.used.live(), p.used.overhead(), max(p.rates[0], p.rates[1])); limit != p.limit {
 		p.limit = limit
 		debug.SetMemoryLimit(limit)
 	}
@@ -109,11 +117,12 @@ func (p *pacer) pace(busy bool) {
 
 // memoryLimit is the limit of the runtime's memory with so many bytes live, and
 // so many that aren't the heap's or can't be given back. It always leaves room
-// for garbage: the collector would run all the time otherwise.
-func memoryLimit(busy bool, live, overhead int64) int64 {
+// for garbage: the collector would run all the time otherwise. rate is how many
+// bytes a second makes.
+func memoryLimit(busy bool, live, overhead, rate int64) int64 {
 	room := max(live/4, calmRoom)
 	if busy {
-		room = max(live/2, busyRoom) + live/4 // while it sweeps, holes count as objects still
+		room = min(max(rate, leastRoom), max(live/2, busyRoom)) + live/4 // while it sweeps, holes count as objects still
 	}
 	const step = 4 << 20
 	return (max(memoryTarget, overhead+live+room) + step - 1) / step * step
@@ -129,11 +138,13 @@ func newUsage() usage {
 		{Name: "/memory/classes/heap/released:bytes"},
 		{Name: "/memory/classes/heap/free:bytes"},
 		{Name: "/memory/classes/heap/objects:bytes"},
+		{Name: "/gc/heap/allocs:bytes"},
 	}
 }
 
 func (u usage) read()             { metrics.Read(u) }
 func (u usage) value(i int) int64 { return int64(u[i].Value.Uint64()) }
 func (u usage) live() int64       { return u.value(0) }
+func (u usage) made() int64       { return u.value(5) }
 func (u usage) overhead() int64   { return u.value(1) - u.value(2) - u.value(3) - u.value(4) }
 func (u usage) garbage() int64    { return u.value(3) + u.value(4) - u.live() }
