@@ -58,6 +58,8 @@ type Options struct {
 	Labels        map[string]string
 	Taints        []v1.Taint
 	MaxPods       int // 0: 250
+	// StaticPodDir is a folder of files of pods that the node runs by itself; "": there is none.
+	StaticPodDir string
 	// UnsafeSysctls are those that pods may set beside the safe ones; a pattern may end in *.
 	UnsafeSysctls []string
 	// Settle is how long a report that nobody waits for may wait for the next (0: 1 s).
@@ -99,7 +101,8 @@ type Agent struct {
 
 	incarnation uint64
 
-	doomed doomed
+	doomed  doomed
+	statics *statics
 
 	mu      sync.Mutex
 	workers map[string]*running
@@ -136,7 +139,7 @@ func New(o Options) (*Agent, error) {
 	return &Agent{
 		o: o, log: o.Log.With("node", o.Node), clock: o.Clock, api: api.New(transport),
 		layout:  Layout(o),
-		workers: map[string]*running{}, began: make(chan struct{}), doomed: newDoomed(),
+		workers: map[string]*running{}, began: make(chan struct{}), doomed: newDoomed(), statics: newStatics(),
 		node: nodeState{wake: make(chan struct{}, 1)}, thresholds: thresholds,
 	}, nil
 }
@@ -175,6 +178,8 @@ func (a *Agent) Run(ctx context.Context) error {
 		duty{"heartbeat", a.beat},
 		duty{"feed", a.followFeed},
 		duty{"events", a.followEvents},
+		duty{"files of static pods", a.watchStatic},
+		duty{"static pods", a.keepStatic},
 		duty{"serving", a.serve},
 		duty{"usage", a.tellUsage},
 		duty{"containerd", a.keepContainerd},

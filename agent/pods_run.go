@@ -14,6 +14,7 @@ import (
 	"github.com/reckon-project/reckon/agent/pod"
 	"github.com/reckon-project/reckon/agent/probe"
 	"github.com/reckon-project/reckon/agent/runtime"
+	"github.com/reckon-project/reckon/agent/static"
 	"github.com/reckon-project/reckon/agent/volume"
 )
 
@@ -49,6 +50,11 @@ func (a *Agent) prepare(ctx context.Context) error {
 		return err
 	}
 	for uid, kept := range stored {
+		if kept.Pod.Annotations[static.AnnotationSource] == "file" { // the feed has nothing to say of it
+			delete(had, uid)
+			a.statics.kept[uid] = kept.Pod
+			continue
+		}
 		had[uid] = feed.Known{At: kept.At, Traceparent: kept.Origin.Traceparent}
 	}
 	a.store = feed.NewStore(had)
@@ -92,7 +98,10 @@ func (a *Agent) adopt(ctx context.Context, sandboxes []runtime.Sandbox, stored m
 			a.strays(p)
 		}
 	}
-	for _, kept := range stored {
+	for uid, kept := range stored {
+		if a.statics.kept[uid] != nil {
+			continue
+		}
 		a.startWorker(ctx, kept.Pod, kept.Origin)
 	}
 }
@@ -142,6 +151,10 @@ func (a *Agent) apply(ctx context.Context, change feed.Change) {
 // known to the next start.
 func (a *Agent) update(ctx context.Context, change feed.Change) {
 	p := change.Pod
+	if p.Annotations[static.AnnotationMirror] != "" {
+		a.statics.seen(p)
+		return
+	}
 	if err := a.keepPod(keptPod{At: change.Position, Origin: change.Origin, Pod: p}); err != nil {
 		a.log.Error("a pod can't be kept for a restart", "pod", p.Namespace+"/"+p.Name, "err", err)
 	}
@@ -155,13 +168,14 @@ func (a *Agent) update(ctx context.Context, change feed.Change) {
 	}
 }
 
-func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) {
+func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) *running {
 	uid := string(p.UID)
 	r := &running{worker: pod.New(a.host, p, origin), namespace: p.Namespace, name: p.Name, done: make(chan struct{})}
 	a.mu.Lock()
 	a.workers[uid] = r
 	a.mu.Unlock()
 	go func() {
+		defer a.statics.poke()
 		defer close(r.done)
 		for {
 			err := protect(ctx, func(ctx context.Context) error { r.worker.Run(ctx); return nil })
@@ -181,10 +195,14 @@ func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) 
 		defer a.mu.Unlock()
 		delete(a.workers, uid)
 	}()
+	return r
 }
 
 // remove ends a pod that is gone from the cluster.
 func (a *Agent) remove(ctx context.Context, uid string) {
+	if a.statics.unseen(uid) {
+		return
+	}
 	a.mu.Lock()
 	r := a.workers[uid]
 	stray := a.node.strays[uid]

@@ -29,12 +29,14 @@ func TestWhatPodsCanAskFor(t *testing.T) {
 		"SharedProcesses":     askSharedProcesses,
 		"LastWordsFromLogs":   askLastWordsFromLogs,
 		"Hooks":               askHooks,
+		"StaticPods":          askStaticPods,
 	} {
 		t.Run(name, func(t *testing.T) {
 			mine := *n
 			mine.t = t
 			ask(t, &mine)
-			n.pos = mine.pos
+			mine.t = n.t
+			*n = mine
 		})
 	}
 }

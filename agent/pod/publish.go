@@ -19,11 +19,12 @@ import (
 type publisher struct {
 	host *Host
 	key  events.Key
-	uid  string
+	uid  string // "": the cluster doesn't know the pod (yet), so there is nothing to report
 
 	mu      sync.Mutex
 	sent    []byte
 	next    []byte
+	newest  []byte        // the last one that set took
 	steps   []events.Step // to be told with the next fact
 	told    []events.Step // with the last one
 	origin  feed.Origin   // what the next fact answers, unless one did already
@@ -50,7 +51,7 @@ func (p *publisher) set(status *v1.PodStatus, steps []events.Step, origin feed.O
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.origin = origin
+	p.origin, p.newest = origin, patch
 	p.steps = append(p.steps, steps...)
 	p.steps = p.steps[max(0, len(p.steps)-mostSteps):]
 	if bytes.Equal(patch, p.sent) {
@@ -66,6 +67,7 @@ func (p *publisher) set(status *v1.PodStatus, steps []events.Step, origin feed.O
 	}
 	p.next = patch
 	switch {
+	case p.uid == "": // it waits
 	case urgent:
 		p.send()
 	case p.timer == nil && !p.stopped:
@@ -82,7 +84,7 @@ func (p *publisher) flush() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.timer = nil
-	if !p.stopped && p.next != nil {
+	if !p.stopped && p.next != nil && p.uid != "" {
 		p.send()
 	}
 }
@@ -103,6 +105,19 @@ func (p *publisher) send() {
 	p.sent, p.next = p.next, nil
 	p.told, p.steps = p.steps, nil
 	p.host.Reports.Report(f)
+}
+
+// reportAs gives the pod the uid by which its facts name it.
+func (p *publisher) reportAs(uid string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.uid == uid {
+		return
+	}
+	p.uid, p.sent, p.last, p.cited = uid, nil, 0, 0
+	if p.next = p.newest; uid != "" && p.next != nil && !p.stopped {
+		p.send()
+	}
 }
 
 // reported takes in the sequence of a fact.

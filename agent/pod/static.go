@@ -1,16 +1,13 @@
 package pod
 
-import v1 "k8s.io/api/core/v1"
+import (
+	v1 "k8s.io/api/core/v1"
 
-// The annotations by which Kubernetes tells where a pod comes from.
-const (
-	AnnotationSource = "kubernetes.io/config.source"
-	AnnotationMirror = "kubernetes.io/config.mirror"
-	AnnotationHash   = "kubernetes.io/config.hash"
+	"github.com/reckon-project/reckon/agent/static"
 )
 
 // isStatic reports whether a pod comes from a file of its node.
 func isStatic(pod *v1.Pod) bool {
-	source := pod.Annotations[AnnotationSource]
+	source := pod.Annotations[static.AnnotationSource]
 	return source != "" && source != "api"
 }

@@ -102,6 +102,9 @@ func New(host *Host, pod *v1.Pod, origin feed.Origin) *Worker {
 		wake: make(chan struct{}, 1), results: make(chan probeResult, 16), ooms: map[string]bool{}, owned: map[string]bool{}, exits: map[string]int{}, pulls: map[string]*pullBackoff{},
 		publish: &publisher{host: host, uid: string(pod.UID), key: events.Key{Resource: "pods", Namespace: pod.Namespace, Name: pod.Name}},
 	}
+	if isStatic(pod) {
+		w.publish.uid = ""
+	}
 	w.adoptSpec(pod)
 	w.previous = pod.Status.DeepCopy()
 	w.resetting = resetting(&pod.Status)
@@ -128,6 +131,10 @@ func (w *Worker) Update(pod *v1.Pod, origin feed.Origin) {
 		w.Wake()
 	}
 }
+
+// ReportAs says by which uid the cluster knows a pod that the node runs by itself; until
+// then, and with "", nothing of it is told.
+func (w *Worker) ReportAs(uid string) { w.publish.reportAs(uid) }
 
 // Remove says that the pod is gone from the cluster: it is stopped, and
 // everything of it removed; then Run returns.
