@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	resourcev1 "k8s.io/api/resource/v1"
@@ -205,6 +206,16 @@ func (w *wanted) refuses(n *node) string {
 	return w.allocate(n).why
 }
 
+// unnamed leaves the names of claims out of what the allocator says: pods share the answer.
+func (w *wanted) unnamed(why string) string {
+	for _, claim := range w.open {
+		for _, end := range []string{",", ":"} {
+			why = strings.ReplaceAll(why, "claim "+claim.Namespace+"/"+claim.Name+end, "claim"+end)
+		}
+	}
+	return why
+}
+
 func (a *allocatedFor) on(n *corev1.Node) bool {
 	if a.bad {
 		return false
@@ -237,7 +248,7 @@ func (w *wanted) allocate(n *node) *allocation {
 	}
 	switch {
 	case err != nil:
-		a.why, a.results = err.Error(), nil
+		a.why, a.results = w.unnamed(err.Error()), nil
 	case len(a.results) == len(w.open):
 		a.why = ""
 	}

@@ -22,7 +22,8 @@
 //  6. A pod has only pods of lower priority go, only if it fits on their node then, and
 //     none that needn't go for that. A disruption budget is overdrawn only if no
 //     candidate does without. While its victims go, it has no others go.
-//  7. A gang's pods get nodes in one atomic batch of events as soon as enough of them fit at once,
+//  7. No two claims get one device, as far as the scheduler's own view goes.
+//  8. A gang's pods get nodes in one atomic batch of events as soon as enough of them fit at once,
 //     and until then none does, whoever leads and whatever fails.
 //
 // Pods whose requirements are equal form a class. A class knows every node's score or
@@ -52,6 +53,11 @@
 // node has more room or became another, or, where rules between pods matter, a
 // pod was placed. One pod of a class goes first, and the next follows when it was placed.
 //
-// What it doesn't do yet: it doesn't look at how many volumes a node can have and how much room its
-// storage has; a gang doesn't preempt, and its claims must be bound before.
+// A pod's resource claims get devices by Kubernetes' own allocator. The view takes
+// the devices first, then the claims are written through the API while the pod holds its node, as with volumes;
+// a write of which nobody knows whether it was stored keeps them, and is repeated as it was.
+// What the allocator said of a node is kept by class until something changes there.
+//
+// What it doesn't do yet: it doesn't look at how much room a node's storage has; a gang doesn't
+// preempt, and its volumes' claims must be bound before.
 package scheduler

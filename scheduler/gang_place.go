@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/reckon-project/reckon/bus"
 	"github.com/reckon-project/reckon/events"
 )
@@ -152,6 +154,7 @@ func (l *loop) gangProblem(p *pending) string {
 // parkGang has all of a gang's pods wait, each saying why the gang does.
 func (l *loop) parkGang(ctx context.Context, g *gang, problem string) error {
 	message := fmt.Sprintf("%s gang: %d pods of %s/%s must fit at once", problem, g.size, g.key.namespace, g.key.name)
+	l.sayOfGang(ctx, g, message)
 	for _, p := range g.inOrder() {
 		p.class.refusedBy = p.class.refusers()
 		l.queue.park(p)
@@ -183,9 +186,15 @@ func (l *loop) bindGang(ctx context.Context, g *gang, pods []*pending, placement
 	}
 	g.since = time.Time{}
 	l.lookAtUsers()
+	done, tells := l.gangs.saidOf(g, metav1.ConditionTrue, "Scheduled", "", l.options.Clock.Now())
+	tells = tells && l.options.API != nil
+	first := *pods[0]
+	first.attempt = 0 // no attempt of the pod's fails with what is said
 	l.evictions.group.Go(func() {
 		if _, err := l.log.AppendBatch(ctx, batch); err != nil {
 			l.outcomes.fail(failure{pod: pods[0], err: err, gang: attempts})
+		} else if tells {
+			l.writes.start(ctx, &first, []claimWrite{done})
 		}
 	})
 	return nil

@@ -91,3 +91,28 @@ func (h *harness) podGroup(name, size string) {
 	h.append(&events.Event{Key: events.Key{Group: schedulingv1beta1.GroupName, Resource: "podgroups", Namespace: "default", Name: name},
 		Type: events.Created, ContentType: events.ContentObject, Data: data})
 }
+
+// patchPodGroup is the API's part in what is said of a gang: its one condition.
+func (h *harness) patchPodGroup(r *http.Request) int {
+	var patch struct {
+		Status schedulingv1beta1.PodGroupStatus
+	}
+	if err := json.NewDecoder(r.Body).Decode(&patch); err != nil || len(patch.Status.Conditions) != 1 {
+		return http.StatusBadRequest
+	}
+	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/apis/scheduling.k8s.io/v1beta1/namespaces/"), "/")
+	key := events.Key{Group: schedulingv1beta1.GroupName, Resource: parts[1], Namespace: parts[0], Name: parts[2]}
+	c := patch.Status.Conditions[0]
+	data, err := json.Marshal(map[string]any{"status": patch.Status})
+	if err != nil {
+		return http.StatusInternalServerError
+	}
+	_, err = h.bus.Log().Append(r.Context(), bus.Entry{Event: &events.Event{
+		Prefix: events.PrefixDecision, Key: key, ID: bus.NewID(), Source: Component, Time: time.Now(), Type: events.Progressed,
+		ContentType: events.ContentPatch, Data: data, Note: string(c.Status) + " " + c.Reason + " " + c.Message,
+	}})
+	if err != nil {
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusOK
+}

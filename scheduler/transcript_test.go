@@ -130,8 +130,8 @@ func (h *harness) do(words []string) {
 	}
 }
 
-// show writes the scheduler's events since the last call; first those on resource claims, by
-// name, since they are written beside the others.
+// show writes the scheduler's events since the last call; first those on resource claims and
+// pod groups, by name, since they are written beside the others.
 func (h *harness) show(out *strings.Builder) {
 	var claims, others []string
 	for e, err := range h.bus.Log().Read(h.ctx, h.shown+1) {
@@ -142,7 +142,7 @@ func (h *harness) show(out *strings.Builder) {
 		line := fmt.Sprintf("%s %s: %s\n", e.Type, e.Key, e.Note)
 		switch {
 		case e.Source != Component:
-		case e.Key.Resource == "resourceclaims":
+		case e.Key.Resource == "resourceclaims", e.Key.Resource == "podgroups":
 			claims = append(claims, line)
 		default:
 			if others = append(others, line); e.Why != "" {

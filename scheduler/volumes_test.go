@@ -28,6 +28,9 @@ func (a patches) RoundTrip(r *http.Request) (*http.Response, error) {
 	if strings.HasPrefix(r.URL.Path, "/apis/resource.k8s.io/") {
 		return answer(a.h.patchResourceClaim(r))
 	}
+	if strings.HasPrefix(r.URL.Path, "/apis/scheduling.k8s.io/") {
+		return answer(a.h.patchPodGroup(r))
+	}
 	parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/v1/"), "/")
 	key := events.Key{Resource: parts[0], Name: parts[len(parts)-1]}
 	if parts[0] == "namespaces" {
