@@ -49,10 +49,14 @@ func (r *Runtime) stopContainer(ctx context.Context, rec *record, grace time.Dur
 		if err := r.signal(ctx, rec.id, rec.about.StopSignal, false); err != nil {
 			return gone(err)
 		}
-		waiting, cancel := context.WithTimeout(ctx, grace)
+		// Not a deadline, which gRPC would also count for itself, and a little differently.
+		waiting, cancel := context.WithCancel(ctx)
+		timer := time.AfterFunc(grace, cancel)
 		err := r.awaitExit(waiting, rec.id)
+		timer.Stop()
+		over := waiting.Err() != nil
 		cancel()
-		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+		if err == nil || ctx.Err() != nil || !over {
 			return err
 		}
 	}

@@ -37,9 +37,12 @@ type command struct {
 // ExecSync implements runtime.Runtime. Standard output and error come one after the other.
 func (r *Runtime) ExecSync(ctx context.Context, id string, args []string, timeout time.Duration) ([]byte, int, error) {
 	if timeout > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		defer cancel()
+		// Not a deadline, which gRPC would also count for itself, and a little differently.
+		limited, cancel := context.WithCancelCause(ctx)
+		timer := time.AfterFunc(timeout, func() { cancel(context.DeadlineExceeded) })
+		defer timer.Stop()
+		defer cancel(nil)
+		ctx = limited
 	}
 	var out, errs bounded
 	code, err := r.exec(ctx, id, command{args: args, out: &out, err: &errs})
@@ -132,7 +135,7 @@ func (r *Runtime) exec(ctx context.Context, id string, c command) (code int, err
 		}
 		<-ended
 		process.IO().Cancel()
-		return 0, ctx.Err()
+		return 0, context.Cause(ctx)
 	case status := <-ended:
 		return r.finish(process, status)
 	}
@@ -174,7 +177,7 @@ func (e *ending) Read(p []byte) (int, error) {
 // expired says that it was the time that was up, if it was.
 func expired(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 	return err
 }
