@@ -47,7 +47,7 @@ Every change is an event in one log; every component rebuilds what it knows from
 		},
 	}
 	root.AddCommand(
-		newUp(), newDown(), newServer(), newAgent(), newToken(), newController(), newHollow(), newStatus(),
+		newUp(), newDown(), newServer(), newAgent(), newContainerLogs(), newToken(), newController(), newHollow(), newStatus(),
 		newLog(), newReplay(), newExport(), newImport(), newAudit(),
 		newKubectl(), newContext(), newImage(), newEvents(), newPublish(), newBacktest(), newFork(), newVerify(), newVersion(),
 		newHistory(), newDiff(), newWhy(), newUndo(), newTrace(), newSchedule(), newCapacity(),

@@ -31,8 +31,12 @@ func runNode(ctx context.Context, b bus.Bus, o planeOptions) error {
 	if err != nil {
 		return err
 	}
+	logger, err := loggerCommand()
+	if err != nil {
+		return err
+	}
 	options := agent.Options{
-		Node: o.nodeName, Bus: b, Dir: o.folder.nodeDir(), ContainerdAddress: o.containerd,
+		Node: o.nodeName, Bus: b, Dir: o.folder.nodeDir(), ContainerdAddress: o.containerd, RuntimeName: o.runtime, Logger: logger,
 		CNIConfDir: made.ConfDir, CNIBinDirs: []string{o.cniBin}, PodCIDR: made.PodCIDR.String(), ClusterDNS: o.dns(),
 	}
 	if err := o.upkeep.apply(&options); err != nil {
