@@ -1,9 +1,14 @@
 package containerd
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // A daemon that was just started, on a machine that has no time for it yet, is
@@ -23,6 +28,11 @@ func TestADaemonRunsFromItsStart(t *testing.T) {
 		defer end(busy)
 	}
 	l := Layout{Dir: t.TempDir()}
+	// Without a configuration the daemon would end by itself, perhaps before it is
+	// looked at. It waits for ever for one that nobody writes.
+	if err := errors.Join(os.MkdirAll(filepath.Dir(l.config()), 0o700), unix.Mkfifo(l.config(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 	for i := range 200 {
 		daemon := exec.Command("containerd", "--config", l.config())
 		if err := daemon.Start(); err != nil {
