@@ -155,6 +155,7 @@ func (a *Agent) update(ctx context.Context, change feed.Change) {
 		a.statics.seen(p)
 		return
 	}
+	p = ofCluster(p)
 	if err := a.keepPod(keptPod{At: change.Position, Origin: change.Origin, Pod: p}); err != nil {
 		a.log.Error("a pod can't be kept for a restart", "pod", p.Namespace+"/"+p.Name, "err", err)
 	}
@@ -166,6 +167,18 @@ func (a *Agent) update(ctx context.Context, change feed.Change) {
 	} else {
 		a.startWorker(ctx, p, change.Origin)
 	}
+}
+
+// ofCluster gives a pod of the feed as one that is no static pod, whatever its author wrote:
+// static pods aren't evicted, and end when there is no file of theirs.
+func ofCluster(p *v1.Pod) *v1.Pod {
+	if _, claims := p.Annotations[static.AnnotationSource]; !claims {
+		return p
+	}
+	out := *p
+	out.Annotations = maps.Clone(p.Annotations)
+	out.Annotations[static.AnnotationSource] = "api"
+	return &out
 }
 
 func (a *Agent) startWorker(ctx context.Context, p *v1.Pod, origin feed.Origin) *running {
