@@ -19,14 +19,14 @@ const (
 )
 
 // writeAtomically makes the volume at root show exactly these files. Nothing is
-// touched when it does already.
+// touched when it does already; what an agent left undone that was killed is done then.
 func writeAtomically(root string, want files, now time.Time, group *int64) error {
 	current, err := os.Readlink(filepath.Join(root, dataLink))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err == nil && same(filepath.Join(root, current), want) {
-		return nil
+		return linkNames(root, want, current)
 	}
 	dir := now.UTC().Format("..2006_01_02_15_04_05.000000000")
 	if err := writeAll(filepath.Join(root, dir), want, group); err != nil {
@@ -41,13 +41,7 @@ func writeAtomically(root string, want files, now time.Time, group *int64) error
 	if err := os.Rename(filepath.Join(root, newLink), filepath.Join(root, dataLink)); err != nil {
 		return err
 	}
-	if err := linkNames(root, want); err != nil {
-		return err
-	}
-	if current != "" {
-		return os.RemoveAll(filepath.Join(root, current))
-	}
-	return nil
+	return linkNames(root, want, dir)
 }
 
 func writeAll(dir string, want files, group *int64) error {
@@ -85,8 +79,9 @@ func writeAll(dir string, want files, group *int64) error {
 	return nil
 }
 
-// linkNames makes the links that people open, and removes those of files that went.
-func linkNames(root string, want files) error {
+// linkNames makes the links that people open, and removes those of files that went
+// and all folders but the current one.
+func linkNames(root string, want files, current string) error {
 	tops := map[string]bool{}
 	for path := range want {
 		top, _, _ := strings.Cut(path, "/")
@@ -96,8 +91,12 @@ func linkNames(root string, want files) error {
 	if err != nil {
 		return err
 	}
+	var stale []string
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), "..") {
+			if e.IsDir() && e.Name() != current {
+				stale = append(stale, filepath.Join(root, e.Name()))
+			}
 			continue
 		}
 		if tops[e.Name()] {
@@ -110,6 +109,11 @@ func linkNames(root string, want files) error {
 	}
 	for top := range tops {
 		if err := os.Symlink(filepath.Join(dataLink, top), filepath.Join(root, top)); err != nil {
+			return err
+		}
+	}
+	for _, dir := range stale {
+		if err := os.RemoveAll(dir); err != nil {
 			return err
 		}
 	}

@@ -91,11 +91,29 @@ func (m *Manager) mountVolume(ctx context.Context, pod *v1.Pod, claim *v1.Persis
 		return Mounted{}, err
 	}
 	if volume.Spec.Local != nil && !readOnly {
-		if err := own(path, pod); err != nil {
+		if err := m.ownOnce(path, pod, volume.Name); err != nil {
 			return Mounted{}, err
 		}
 	}
 	return Mounted{Path: path, ReadOnly: readOnly}, nil
+}
+
+// ownOnce is own when a pod mounts a volume first: later what is in it is the pod's own to change.
+func (m *Manager) ownOnce(path string, pod *v1.Pod, volume string) error {
+	if fsGroup(pod) == nil {
+		return nil
+	}
+	done := filepath.Join(m.podDir(string(pod.UID)), "kubernetes.io~local-volume", volume+"~owned")
+	if _, err := os.Lstat(done); err == nil {
+		return nil
+	}
+	if err := own(path, pod); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(done), 0o750); err != nil {
+		return err
+	}
+	return os.WriteFile(done, nil, 0o600)
 }
 
 // own lets the pod's fsGroup write to a volume.

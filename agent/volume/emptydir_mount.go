@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/moby/sys/mountinfo"
 	v1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	resourcehelper "k8s.io/component-helpers/resource"
@@ -12,12 +13,19 @@ import (
 	"github.com/reckon-project/reckon/events"
 )
 
+// mountEmptyDir makes the folder once: its mode and group are then the pod's own to change.
 func (m *Manager) mountEmptyDir(path string, pod *v1.Pod, s *v1.EmptyDirVolumeSource) error {
+	if s.Medium == v1.StorageMediumDefault {
+		return makeEmptyDir(path, pod)
+	}
 	if err := os.MkdirAll(path, 0o777); err != nil {
 		return err
 	}
+	mounted, err := mountinfo.Mounted(path)
+	if err != nil || mounted {
+		return err
+	}
 	switch {
-	case s.Medium == v1.StorageMediumDefault:
 	case s.Medium == v1.StorageMediumMemory:
 		options := "mode=0777"
 		if size := memorySize(m.Allocatable, pod, s); size != nil {
@@ -37,6 +45,26 @@ func (m *Manager) mountEmptyDir(path string, pod *v1.Pod, s *v1.EmptyDirVolumeSo
 	default:
 		return failf(events.ErrInvalid, "unknown storage medium %q", s.Medium)
 	}
+	return open(path, pod)
+}
+
+// makeEmptyDir makes the folder under another name first, so that one that is there is complete.
+func makeEmptyDir(path string, pod *v1.Pod) error {
+	if info, err := os.Lstat(path); err == nil && info.IsDir() {
+		return nil
+	}
+	made := path + ".new" // no volume's name has a dot
+	if err := os.MkdirAll(made, 0o777); err != nil {
+		return err
+	}
+	if err := open(made, pod); err != nil {
+		return err
+	}
+	return os.Rename(made, path)
+}
+
+// open lets everybody write to a folder, and its group be the pod's.
+func open(path string, pod *v1.Pod) error {
 	mode := os.FileMode(0o777)
 	if group := fsGroup(pod); group != nil {
 		if err := os.Lchown(path, -1, int(*group)); err != nil {

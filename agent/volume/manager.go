@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -127,9 +128,12 @@ func (m *Manager) files(ctx context.Context, pod *v1.Pod, v *v1.Volume) (files, 
 // Unmount implements pod.Volumes.
 func (m *Manager) Unmount(ctx context.Context, uid string) error {
 	m.forget(uid)
-	dir := filepath.Join(m.Dir, uid)
-	if _, err := os.Stat(dir); os.IsNotExist(err) {
+	dir, err := filepath.EvalSymlinks(filepath.Join(m.Dir, uid)) // as the kernel names what is mounted
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
+	}
+	if err != nil {
+		return err // nothing is removed while something may be mounted
 	}
 	if err := unmountAll(filepath.Join(dir, subPaths)); err != nil {
 		return err
@@ -139,7 +143,7 @@ func (m *Manager) Unmount(ctx context.Context, uid string) error {
 			return err
 		}
 	}
-	if err := unmountAll(m.podDir(uid)); err != nil {
+	if err := unmountAll(filepath.Join(dir, "volumes")); err != nil {
 		return err
 	}
 	for _, name := range []string{subPaths, "volumeDevices", "volumes"} {
