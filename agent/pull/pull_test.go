@@ -31,7 +31,9 @@ type registry struct {
 	pulls    int
 }
 
-func newRegistry() *registry { return &registry{password: map[string]string{}, there: map[string]bool{}} }
+func newRegistry() *registry {
+	return &registry{password: map[string]string{}, there: map[string]bool{}}
+}
 
 func (r *registry) ImageStatus(_ context.Context, ref string) (*cri.Image, error) {
 	r.mu.Lock()
