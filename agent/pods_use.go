@@ -22,12 +22,13 @@ func localFolders(v *v1.Volume) bool {
 
 // uses measures what pods use: memory and writable layers as the runtime counts
 // them, logs and volumes by walking through them. of says which volumes count
-// (nil: all that are folders of the pod's own).
+// (nil: all that are folders of the pod's own). Without what the runtime counts
+// there is no answer; what else can't be measured is missing in it.
 func (a *Agent) uses(ctx context.Context, pods map[string]candidate, of func(*v1.Volume) bool) (map[string]eviction.Usage, error) {
 	out := map[string]eviction.Usage{}
 	stats, err := a.runtime.Stats(ctx)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
 	for _, s := range stats {
 		labels := s.Attributes.GetLabels()

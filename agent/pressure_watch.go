@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"path/filepath"
 	"time"
 
@@ -75,10 +76,13 @@ func (a *Agent) relieve(ctx context.Context, state *eviction.State, layout evict
 	if first.Signal.Disk() && a.reclaim(ctx) && eviction.Relieved(a.thresholds, a.observe(images)) {
 		return nil
 	}
-	active := a.active()
+	active := a.evictable()
 	uses, err := a.uses(ctx, active, nil)
 	if err != nil {
 		a.log.Warn("what pods use can't be measured", "err", err)
+	}
+	if uses == nil {
+		return nil // whoever went now would go for nothing that is known of it
 	}
 	var pods []*v1.Pod
 	for _, p := range active {
@@ -103,7 +107,7 @@ func (a *Agent) relieve(ctx context.Context, state *eviction.State, layout evict
 
 // holdToLimits evicts the pods that use more of the node's disk than they may.
 func (a *Agent) holdToLimits(ctx context.Context, layout eviction.Layout) (evicted []*pod.Worker) {
-	active := a.active()
+	active := a.evictable()
 	for uid, p := range active {
 		if !eviction.Limited(p.view.Pod) || eviction.Critical(p.view.Pod) {
 			delete(active, uid)
@@ -239,6 +243,14 @@ func (a *Agent) active() map[string]candidate {
 		}
 		out[string(v.Pod.UID)] = candidate{w, v}
 	})
+	return out
+}
+
+// evictable are the active pods without those that were evicted and aren't gone yet:
+// one that can't end must not keep others from being chosen.
+func (a *Agent) evictable() map[string]candidate {
+	out := a.active()
+	maps.DeleteFunc(out, func(_ string, c candidate) bool { return c.worker.Evicted() })
 	return out
 }
 

@@ -341,6 +341,13 @@ func graceOf(pod *v1.Pod) int64 {
 	return 30
 }
 
+// Evicted reports whether the node decided that the pod has to go.
+func (w *Worker) Evicted() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.eviction != nil
+}
+
 // Owns reports whether an id is of one of the pod's containers or sandboxes.
 func (w *Worker) Owns(id string) bool {
 	w.mu.Lock()
