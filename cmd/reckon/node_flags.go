@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +36,9 @@ type upkeepFlags struct {
 	logFiles                  int
 
 	shutdown, shutdownCritical time.Duration
+
+	staticPods    string
+	unsafeSysctls []string
 }
 
 // The disk's thresholds are lower than a kubelet's 10 and 15 %: a developer's
@@ -63,6 +68,8 @@ func (u *upkeepFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&u.logSize, "container-log-max-size", "10Mi", "size above which a container's log is put aside")
 	f.DurationVar(&u.shutdown, "shutdown-grace-period", 0, "how long pods may take to end when the machine is shut down, which SIGPWR says (0: they aren't ended)")
 	f.DurationVar(&u.shutdownCritical, "shutdown-grace-period-critical-pods", 0, "the part of it that is kept for critical pods, which end last")
+	f.StringVar(&u.staticPods, "pod-manifest-path", "", "folder with files of pods that the node runs by itself (static pods)")
+	f.StringSliceVar(&u.unsafeSysctls, "allowed-unsafe-sysctls", nil, "sysctls that pods may set beside the safe ones (net.core.somaxconn,kernel.msg*,...)")
 	f.IntVar(&u.logFiles, "container-log-max-files", 5, "how many log files there are of a container, with the newest")
 }
 
@@ -111,7 +118,13 @@ func (u *upkeepFlags) apply(o *agent.Options) (err error) {
 		return fmt.Errorf("--container-log-max-files must be 2 at least, not %d", u.logFiles)
 	}
 	k.LogSize, k.LogFiles = size.Value(), u.logFiles
-	return nil
+	if u.staticPods != "" {
+		if o.StaticPodDir, err = filepath.Abs(u.staticPods); err != nil {
+			return fmt.Errorf("--pod-manifest-path: %w", err)
+		}
+	}
+	o.UnsafeSysctls, err = sysctls(u.unsafeSysctls)
+	return err
 }
 
 func (u *upkeepFlags) periods() []shutdown.Period {
@@ -131,6 +144,17 @@ func reserved(flag string, from map[string]string) (corev1.ResourceList, error) 
 		out[corev1.ResourceName(name)] = q
 	}
 	return out, nil
+}
+
+// sysctls are those that a pod can set for itself alone: all others are the machine's.
+func sysctls(from []string) ([]string, error) {
+	own := []string{"kernel.shm", "kernel.msg", "kernel.sem", "fs.mqueue.", "net."}
+	for _, name := range from {
+		if i := strings.IndexByte(name, '*'); (i >= 0 && i != len(name)-1) || !slices.ContainsFunc(own, func(p string) bool { return strings.HasPrefix(name, p) }) {
+			return nil, fmt.Errorf("--allowed-unsafe-sysctls: %q isn't a sysctl of namespaces (kernel.shm*, kernel.msg*, kernel.sem, fs.mqueue.*, net.*), or has a * that isn't its end", name)
+		}
+	}
+	return from, nil
 }
 
 func pairs(flag, sign string, from []string) (map[string]string, error) {
