@@ -99,7 +99,7 @@ func (s *suite) events() (await func(id string)) {
 func testStop(s *suite) {
 	config := s.sandbox("stop")
 	box := s.run(config)
-	polite := s.container(config, "echo up; "+forever)
+	polite := s.container(config, "trap 'exit 0' TERM; echo up; while true; do /bin/sleep 0.05; done")
 	id := s.start(box, polite, config)
 	s.says(config, "main.log", "stdout F up\n")
 	s.must(s.StopContainer(s.Context(), id, patience))
