@@ -28,13 +28,10 @@ func (a *Agent) serveVolumes() error {
 			return err
 		}
 	}
-	drivers, err := csi.New(csi.Options{
+	drivers := csi.New(csi.Options{
 		Dir: a.o.Dir, Node: a.o.Node, API: api.CSINode{Client: a.api, Node: a.o.Node}, Clock: a.clock, Log: a.log,
 		Changed: a.wakeNode, Registered: a.refreshAll,
 	})
-	if err != nil {
-		return err
-	}
 	a.manager = &volume.Manager{
 		Dir: a.podsDir(), VolumesDir: a.volumesDir(), Objects: a.store, Tokens: a.api, Clock: a.clock, Allocatable: a.node.allocatable,
 		Node: a.o.Node, CSI: drivers, Resized: a.tellResized,

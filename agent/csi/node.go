@@ -2,6 +2,7 @@ package csi
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -46,21 +47,19 @@ type Node struct {
 	inUse   map[volumeKey]map[string]bool // records of attached volumes
 }
 
-// New reads what was published before.
-func New(o Options) (*Node, error) {
+// New reads what was published before. What can't be read is told, and doesn't keep the
+// node from its other pods.
+func New(o Options) *Node {
 	n := &Node{Options: o, drivers: map[string]*driver{}, live: map[string]bool{}, inUse: map[volumeKey]map[string]bool{}}
 	records, err := n.recordsOf("*")
-	if err != nil {
-		return nil, err
-	}
-	staged, err := n.stagedRecords("*")
-	if err != nil {
-		return nil, err
+	staged, errStaged := n.stagedRecords("*")
+	if err := errors.Join(err, errStaged); err != nil {
+		n.Log.Error("not all volumes that drivers had mounted are known", "err", err)
 	}
 	for _, r := range append(records, staged...) {
 		n.use(r, true)
 	}
-	return n, nil
+	return n
 }
 
 // Run registers drivers until ctx is done. The drivers' connections are closed then.

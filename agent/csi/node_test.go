@@ -102,11 +102,7 @@ func newBench(t *testing.T, o csidriver.Options) *bench {
 func (b *bench) restart() {
 	b.t.Helper()
 	b.close()
-	var err error
-	b.node, err = csi.New(csi.Options{Dir: b.dir, Node: "n1", API: b.api, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), Changed: func() {}, Registered: func() {}})
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	b.node = csi.New(csi.Options{Dir: b.dir, Node: "n1", API: b.api, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), Changed: func() {}, Registered: func() {}})
 	if err := b.node.Register(b.t.Context(), name, b.socket, []string{"1.0.0"}); err != nil {
 		b.t.Fatal(err)
 	}
@@ -347,10 +343,21 @@ func TestWhatIsNotUnderstoodIsTold(t *testing.T) {
 	if err := b.node.Unpublish(t.Context(), "a"); err == nil || !strings.Contains(err.Error(), "makes no sense") {
 		t.Errorf("it says %v", err)
 	}
+	other := b.volume("other") // a restarted agent goes on with it
+	if _, err := b.node.Publish(t.Context(), "b", other); err != nil {
+		t.Fatal(err)
+	}
+	b.restart()
+	if in := b.node.InUse(); len(in) != 2 { // the other one's, and what is staged of the first
+		t.Errorf("in use are %v", in)
+	}
 	if err := os.WriteFile(record, kept, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := b.node.Unpublish(t.Context(), "a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.node.Unpublish(t.Context(), "b"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := b.node.Publish(t.Context(), "a", csi.Volume{Name: "x", Driver: "absent", Handle: "h"}); err == nil || err.Error() != "driver name absent not found in the list of registered CSI drivers" {

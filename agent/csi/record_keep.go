@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/reckon-project/reckon/agent/durable"
 )
 
 const recordFile = "vol_data.json"
@@ -42,10 +44,10 @@ func (r *record) write() error {
 		return err
 	}
 	path := filepath.Join(r.dir, recordFile)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
+	if err := durable.Write(path, data); err != nil {
 		return fmt.Errorf("write down volume %s: %w", r.Handle, err)
 	}
-	return os.Rename(path+".new", path)
+	return nil
 }
 
 // read gives the record of a folder; nil: there is none.
@@ -74,8 +76,10 @@ func (n *Node) stagedRecords(driver string) ([]*record, error) {
 	return readAll(filepath.Join(n.Dir, "plugins", "kubernetes.io", "csi", driver, "*"))
 }
 
+// readAll gives the records that make sense; the error tells of others.
 func readAll(patterns ...string) ([]*record, error) {
 	var out []*record
+	var errs []error
 	for _, pattern := range patterns {
 		dirs, err := filepath.Glob(pattern)
 		if err != nil {
@@ -83,15 +87,13 @@ func readAll(patterns ...string) ([]*record, error) {
 		}
 		for _, dir := range dirs {
 			r, err := read(dir)
-			if err != nil {
-				return nil, err
-			}
+			errs = append(errs, err)
 			if r != nil {
 				out = append(out, r)
 			}
 		}
 	}
-	return out, nil
+	return out, errors.Join(errs...)
 }
 
 // remove takes away what is at the record's path, unless something is mounted

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/reckon-project/reckon/agent/durable"
 )
 
 // write keeps what is given for the next start.
@@ -21,11 +23,7 @@ func (m *Manager) write() error {
 	if err := os.MkdirAll(m.dir, 0o750); err != nil {
 		return err
 	}
-	path := filepath.Join(m.dir, checkpoint)
-	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return durable.Write(filepath.Join(m.dir, checkpoint), data)
 }
 
 func (m *Manager) read() error {

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/reckon-project/reckon/agent/durable"
 )
 
 // most is how many secrets are remembered for one image: the newest.
@@ -158,10 +160,7 @@ func (r *Records) write() error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(r.path+".new", data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(r.path+".new", r.path)
+	return durable.Write(r.path, data)
 }
 
 // repository is an image's name without tag and digest.
