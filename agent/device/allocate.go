@@ -13,7 +13,10 @@ import (
 	api "k8s.io/kubelet/pkg/apis/deviceplugin/v1beta1"
 )
 
-const prestartWithin = api.KubeletPreStartContainerRPCTimeoutInSecs * time.Second
+const (
+	prestartWithin = api.KubeletPreStartContainerRPCTimeoutInSecs * time.Second
+	allocateWithin = time.Minute // a plugin that hangs must not keep other pods waiting for ever
+)
 
 // given is what a container got of one resource.
 type given struct {
@@ -24,6 +27,9 @@ type given struct {
 // Admit takes the devices that a pod's containers want. It may be called again
 // for a pod that got them.
 func (m *Manager) Admit(ctx context.Context, pod *v1.Pod) error {
+	if !m.wanted(pod) {
+		return nil // however long a plugin takes for another pod
+	}
 	m.serving.Lock()
 	defer m.serving.Unlock()
 	uid, reuse, took := string(pod.UID), map[string][]string{}, false
@@ -53,6 +59,22 @@ func (m *Manager) Admit(ctx context.Context, pod *v1.Pod) error {
 		return nil
 	}
 	return m.write()
+}
+
+// wanted reports whether a pod asks for what plugins offer.
+func (m *Manager) wanted(pod *v1.Pod) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, list := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
+		for i := range list {
+			for name := range list[i].Resources.Limits {
+				if m.offers[string(name)] != nil {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // allocate gives a container devices of one resource, or those that it got before.
@@ -87,6 +109,8 @@ func (m *Manager) allocate(ctx context.Context, uid, container, name string, n i
 		}
 	}
 	m.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, allocateWithin)
+	defer cancel()
 	if len(free) < n || o.client == nil {
 		return nil, false, fmt.Errorf("requested number of devices unavailable for %s. Requested: %d, Available: %d", name, n, len(free))
 	}

@@ -33,6 +33,7 @@ type plugin struct {
 	updates chan []*api.Device
 	mu      sync.Mutex
 	started []string
+	hangs   chan struct{} // Allocate tells that it was asked, and then waits for who asks to give up; nil: it answers
 }
 
 func (p *plugin) GetDevicePluginOptions(context.Context, *api.Empty) (*api.DevicePluginOptions, error) {
@@ -63,7 +64,12 @@ func (p *plugin) GetPreferredAllocation(_ context.Context, r *api.PreferredAlloc
 	return &api.PreferredAllocationResponse{ContainerResponses: []*api.ContainerPreferredAllocationResponse{{DeviceIDs: ids}}}, nil
 }
 
-func (p *plugin) Allocate(_ context.Context, r *api.AllocateRequest) (*api.AllocateResponse, error) {
+func (p *plugin) Allocate(ctx context.Context, r *api.AllocateRequest) (*api.AllocateResponse, error) {
+	if p.hangs != nil {
+		close(p.hangs)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	return &api.AllocateResponse{ContainerResponses: []*api.ContainerAllocateResponse{{
 		Envs: map[string]string{"GPUS": fmt.Sprint(r.ContainerRequests[0].DevicesIds)}, Mounts: []*api.Mount{{ContainerPath: "/gpu", HostPath: "/tmp", ReadOnly: true}},
 		Devices: []*api.DeviceSpec{{ContainerPath: "/dev/gpu", HostPath: "/dev/null", Permissions: "rw"}}, CdiDevices: []*api.CDIDevice{{Name: "example.com/gpu=0"}},
@@ -250,4 +256,38 @@ func TestDevices(t *testing.T) {
 	}
 	unplug()
 	await(t, m, changed, 4, 0)
+}
+
+// A plugin that hangs keeps nobody waiting who doesn't want its devices.
+func TestAPluginThatHangs(t *testing.T) {
+	dir, changed := t.TempDir(), make(chan struct{}, 1)
+	m, stop := run(t, dir, changed)
+	defer stop()
+	p := &plugin{updates: make(chan []*api.Device, 1), hangs: make(chan struct{})}
+	unplug := register(t, dir, p)
+	defer unplug()
+	p.updates <- devices(api.Healthy)
+	await(t, m, changed, 1, 1)
+	ctx, cancel := context.WithCancel(t.Context())
+	var done sync.WaitGroup
+	done.Go(func() {
+		if err := m.Admit(ctx, gpuPod("a", nil, 1)); err == nil {
+			t.Error("the pod got what nobody gave")
+		}
+	})
+	<-p.hangs
+	other := gpuPod("b", nil, 1)
+	delete(other.Spec.Containers[0].Resources.Limits, "example.com/gpu")
+	admitted := make(chan error, 1)
+	done.Go(func() { admitted <- m.Admit(t.Context(), other) })
+	select {
+	case err := <-admitted:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Error("a pod without devices waits for another one's plugin")
+	}
+	cancel()
+	done.Wait()
 }

@@ -78,6 +78,8 @@ func (m *Manager) Run(ctx context.Context) error {
 			}
 		}
 	}
+	ctx, cancel := context.WithCancel(ctx) // the plugins are left when this ends for whatever reason
+	defer cancel()
 	m.mu.Lock()
 	m.ctx = ctx
 	m.mu.Unlock()
@@ -90,10 +92,11 @@ func (m *Manager) Run(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, server.Stop)
 	defer stop()
 	err = server.Serve(l)
-	m.plugins.Wait()
 	if ctx.Err() != nil {
-		return nil
+		err = nil
 	}
+	cancel()
+	m.plugins.Wait()
 	return err
 }
 

@@ -103,12 +103,16 @@ func (w *Worker) disrupted(s *v1.PodStatus) *v1.PodStatus {
 	return s
 }
 
-// admitNode asks the node whether the pod may start; a refusal is noted.
+// admitNode asks the node whether the pod may start; a refusal is noted. When ctx is
+// done nothing was decided.
 func (w *Worker) admitNode(ctx context.Context) bool {
 	if w.host.NodeSide == nil || w.admitted || w.sandbox != nil {
 		return true
 	}
 	if no := w.host.NodeSide.Admit(ctx, w.pod); no != nil {
+		if ctx.Err() != nil {
+			return false
+		}
 		w.final, w.reason, w.message = v1.PodFailed, no.Reason, "Pod was rejected: "+no.Message
 		w.note(no.Reason, no.Message)
 		return false

@@ -21,11 +21,15 @@ import (
 // side is a node that refuses on demand and notes what it is asked.
 type side struct {
 	refusal *pod.Refusal
+	slow    bool // it says so when it is interrupted
 	asked   []string
 }
 
-func (s *side) Admit(_ context.Context, p *v1.Pod) *pod.Refusal {
+func (s *side) Admit(ctx context.Context, p *v1.Pod) *pod.Refusal {
 	s.asked = append(s.asked, "admit "+p.Name)
+	if s.slow {
+		<-ctx.Done()
+	}
 	return s.refusal
 }
 
@@ -98,5 +102,14 @@ func TestPodThatTheNodeRefusesFails(t *testing.T) {
 	}
 	if want := []string{"admit web", "release"}; !slices.Equal(s.asked, want) {
 		t.Errorf("the node was asked %q, want %q", s.asked, want)
+	}
+}
+
+// What is asked of a node when a pod is evicted or deleted meanwhile has no answer.
+func TestAnInterruptedQuestionIsNoRefusal(t *testing.T) {
+	s := &side{slow: true, refusal: &pod.Refusal{Reason: "UnexpectedAdmissionError", Message: "context canceled"}}
+	last := runBeside(t, s, func(w *pod.Worker) { w.Evict(pod.Eviction{Reason: "Evicted", Message: "the node has no room"}) })
+	if last.Phase != v1.PodFailed || last.Reason != "Evicted" || last.Message != "the node has no room" {
+		t.Errorf("its status is %+v", last.PodStatus)
 	}
 }

@@ -38,6 +38,9 @@ func (w *Worker) advance(ctx, pctx context.Context) (time.Duration, error) {
 		return 0, w.end(ctx)
 	}
 	if !w.admitNode(ctx) {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
 		return 0, w.end(ctx)
 	}
 	if w.started.IsZero() {
