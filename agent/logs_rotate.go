@@ -33,9 +33,10 @@ func (a *Agent) rotateLogs(ctx context.Context) error {
 					continue
 				}
 				path := filepath.Join(pod.LogDir(a.o.Dir, view.Pod), pod.LogPath(name, c.Attempt))
-				due, err := logfile.Due(path, largest)
+				reopen := func() error { return a.runtime.ReopenLog(ctx, c.ID) }
+				due, err := logfile.Due(path, largest, reopen)
 				if due {
-					err = logfile.Rotate(path, most, a.clock.Now(), func() error { return a.runtime.ReopenLog(ctx, c.ID) })
+					err = logfile.Rotate(path, most, a.clock.Now(), reopen)
 				}
 				if err != nil && ctx.Err() == nil {
 					a.log.Warn("a log can't be rotated", "path", path, "err", err)

@@ -19,11 +19,13 @@ const (
 	partial = ".tmp"
 )
 
-// Due reports whether a log has grown larger than it may.
-func Due(path string, largest int64) (bool, error) {
+// Due reports whether a log has grown larger than it may. One that isn't there was put
+// aside by somebody who was killed then: its writer begins it anew (reopen), or it would
+// go on in the file that was put aside, which nobody looks at.
+func Due(path string, largest int64, reopen func() error) (bool, error) {
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
+		return false, reopen()
 	}
 	return err == nil && info.Size() > largest, err
 }
