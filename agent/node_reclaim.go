@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 
+	v1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
 
 	"github.com/reckon-project/reckon/agent/credential"
@@ -13,6 +15,7 @@ import (
 	"github.com/reckon-project/reckon/agent/imagegc"
 	"github.com/reckon-project/reckon/agent/machine"
 	"github.com/reckon-project/reckon/agent/pull"
+	"github.com/reckon-project/reckon/events"
 )
 
 // The kubelet's periods.
@@ -72,7 +75,7 @@ func (a *Agent) prepareDevices() (err error) {
 	return err
 }
 
-// imagesInUse are the images of all containers, running or not.
+// imagesInUse are the images of all containers, running or not, and those that they mount.
 func (a *Agent) imagesInUse(ctx context.Context) (map[string]bool, error) {
 	sandboxes, err := a.runtime.List(ctx, "")
 	if err != nil {
@@ -86,8 +89,37 @@ func (a *Agent) imagesInUse(ctx context.Context) (map[string]bool, error) {
 			}
 		}
 	}
+	for _, s := range sandboxes {
+		if a.mountsNoImages(s.GetMetadata().GetUid()) {
+			continue
+		}
+		for _, c := range s.Containers {
+			status, err := a.runtime.ContainerStatus(ctx, c.Id)
+			if errors.Is(err, events.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			for _, m := range status.Mounts {
+				out[m.GetImage().GetImage()], out[m.GetImage().GetUserSpecifiedImage()] = true, true
+			}
+		}
+	}
 	delete(out, "")
 	return out, nil
+}
+
+// mountsNoImages reports a pod that is known to have no image volumes.
+func (a *Agent) mountsNoImages(uid string) bool {
+	a.mu.Lock()
+	r := a.workers[uid]
+	a.mu.Unlock()
+	if r == nil {
+		return false
+	}
+	p := r.worker.View().Pod
+	return p != nil && !slices.ContainsFunc(p.Spec.Volumes, func(v v1.Volume) bool { return v.Image != nil })
 }
 
 // collectGarbage removes what nobody needs: images when their disk becomes full,

@@ -9,6 +9,7 @@ import (
 	"github.com/reckon-project/reckon/agent/eviction"
 	"github.com/reckon-project/reckon/agent/feed"
 	"github.com/reckon-project/reckon/agent/pod"
+	"github.com/reckon-project/reckon/agent/runtime"
 )
 
 // Relief is the part of an agent that evicts pods.
@@ -40,4 +41,9 @@ func (r *Relief) Evict(ctx context.Context) string {
 		return w.View().Pod.Name
 	}
 	return ""
+}
+
+// ImagesInUse are those that a runtime's containers need.
+func ImagesInUse(ctx context.Context, r runtime.Runtime) (map[string]bool, error) {
+	return (&Agent{runtime: r}).imagesInUse(ctx)
 }
