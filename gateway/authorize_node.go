@@ -5,6 +5,7 @@ import (
 	"path"
 	"strings"
 
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apiserver/pkg/authorization/authorizer"
 )
 
@@ -34,7 +35,7 @@ func (n nodePaths) Authorize(ctx context.Context, a authorizer.Attributes) (auth
 }
 
 // nodeRight gives the subresource of nodes that grants a path of a node's proxy,
-// "" when only nodes/proxy does, and the node's name without a port.
+// "" when only nodes/proxy does, and the node's name without a scheme and a port.
 func nodeRight(requested, name string) (right, node string) {
 	_, rest, ok := strings.Cut(requested, "/nodes/"+name+"/proxy/")
 	if !ok {
@@ -44,7 +45,10 @@ func nodeRight(requested, name string) (right, node string) {
 	if path.Clean(rest) != rest {
 		return "", "" // what comes out of it isn't what was looked at
 	}
-	node, _, _ = strings.Cut(name, ":")
+	_, node, _, ok = utilnet.SplitSchemeNamePort(name) // as the proxy reads it
+	if !ok {
+		return "", ""
+	}
 	first, _, _ := strings.Cut(rest[1:], "/")
 	switch first {
 	case "stats", "metrics", "checkpoint", "healthz", "configz", "pods":
