@@ -86,6 +86,7 @@ func (v *volumes) exclusiveOf(pod *corev1.Pod) (out []events.Key) {
 // setCSINode takes in what a node's drivers can; setAttachment what is attached to one.
 func (c *cluster) setCSINode(name string, object *storagev1.CSINode) {
 	a := c.volumes.attachedTo(name)
+	defer c.forgetAttached(name)
 	a.drivers, a.limits = map[string]bool{}, map[string]int{}
 	if object != nil {
 		for i := range object.Spec.Drivers {
@@ -105,6 +106,7 @@ func (c *cluster) setAttachment(name string, object *storagev1.VolumeAttachment)
 		v.attachedTo(old.node).add(old.volume, -1)
 		delete(v.attachments, name)
 		c.attachedChanged(old.node, true)
+		defer c.forgetAttached(old.node)
 	}
 	if object == nil || object.Spec.Source.PersistentVolumeName == nil {
 		return
@@ -123,6 +125,18 @@ func (c *cluster) setAttachment(name string, object *storagev1.VolumeAttachment)
 type attachment struct {
 	node   string
 	volume attachable
+}
+
+// forgetAttached drops what is known of a node without drivers to which nothing is attached.
+func (c *cluster) forgetAttached(node string) {
+	a := c.volumes.attached[node]
+	if a == nil || len(a.drivers)+len(a.users) > 0 {
+		return
+	}
+	delete(c.volumes.attached, node)
+	if n := c.byName[node]; n != nil {
+		n.attached = nil
+	}
 }
 
 func (c *cluster) attachedChanged(node string, more bool) {
@@ -175,6 +189,7 @@ func (c *cluster) countVolumes(b *bound, sign int) {
 		for _, volume := range b.volumes {
 			b.node.attached.add(volume, sign)
 		}
+		c.forgetAttached(b.node.name)
 	}
 	for _, key := range b.exclusive {
 		if c.volumes.exclusive[key] += sign; c.volumes.exclusive[key] == 0 {

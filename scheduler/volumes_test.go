@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/reckon-project/reckon/bus"
@@ -156,5 +157,37 @@ func (h *harness) doVolumes(words []string) {
 		h.delete(claim)
 	default:
 		h.t.Fatalf("unknown command %q", words[0])
+	}
+}
+
+// TestNodesThatGoLeaveNothing: what is known of nodes' drivers and attachments goes with them.
+func TestNodesThatGoLeaveNothing(t *testing.T) {
+	c := newCluster(nil)
+	v := &corev1.PersistentVolume{ObjectMeta: metav1.ObjectMeta{Name: "v"}}
+	v.Spec.CSI = &corev1.CSIPersistentVolumeSource{Driver: "d", VolumeHandle: "h"}
+	c.volumes.setVolume("v", v)
+	for i := range 10 {
+		name := fmt.Sprint("n", i)
+		a := &storagev1.VolumeAttachment{Spec: storagev1.VolumeAttachmentSpec{NodeName: name, Source: storagev1.VolumeAttachmentSource{PersistentVolumeName: &v.Name}}}
+		c.setNode(name, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}})
+		c.setCSINode(name, &storagev1.CSINode{Spec: storagev1.CSINodeSpec{Drivers: []storagev1.CSINodeDriver{{Name: "d"}}}})
+		c.setAttachment("a", a)
+		if got := c.byName[name].attached; got == nil || got.count["d"] != 1 || !got.drivers["d"] {
+			t.Fatalf("%s has %+v", name, got)
+		}
+		if i%2 == 0 {
+			c.setAttachment("a", nil)
+			c.setCSINode(name, nil)
+		} else {
+			c.setCSINode(name, nil)
+			c.setAttachment("a", nil)
+		}
+		if n := c.byName[name]; n.attached != nil {
+			t.Errorf("%s still has %+v", name, n.attached)
+		}
+		c.setNode(name, nil)
+	}
+	if n := len(c.volumes.attached); n != 0 {
+		t.Errorf("%d nodes are remembered", n)
 	}
 }
