@@ -15,7 +15,7 @@ import (
 // at once they are placed, in one batch of events that is stored as a whole or not at all.
 // If their resource claims have no devices yet, all hold their nodes until they have.
 func (l *loop) placeGang(ctx context.Context, g *gang) error {
-	helped, going, now := l.cluster.helped, g.going(), l.options.Clock.Now()
+	helped, devices, going, now := l.cluster.helped, l.cluster.devices.helped, g.going(), l.options.Clock.Now()
 	var fitting, rest []*pending
 	var taken []*pending // of those, that didn't hold a node before
 	said := map[*pending]*events.Event{}
@@ -30,10 +30,10 @@ func (l *loop) placeGang(ctx context.Context, g *gang) error {
 		if n == nil && !l.claimsWait(p) {
 			n = schedule(l.cluster, p.class)
 		}
-		var devices devicePlan
+		var plan devicePlan
 		if n != nil && p.claims != nil {
 			var ok bool
-			if devices, _, ok = l.cluster.planDevices(p.pod, p.class, n, now); !ok {
+			if plan, _, ok = l.cluster.planDevices(p.pod, p.class, n, now); !ok {
 				n = nil
 			}
 		}
@@ -45,8 +45,8 @@ func (l *loop) placeGang(ctx context.Context, g *gang) error {
 		}
 		l.cluster.open(p.class)
 		said[p] = l.placement(p, n)
-		if devices.waits {
-			writes[p] = devices.assume(l.cluster, p.pod, now)
+		if plan.waits {
+			writes[p] = plan.assume(l.cluster, p.pod, now)
 		}
 		if held == nil || l.cluster.pods[p.pod.UID] == nil {
 			l.cluster.bind(p.pod, n, p.class.demand)
@@ -66,7 +66,7 @@ func (l *loop) placeGang(ctx context.Context, g *gang) error {
 		for p, w := range writes {
 			l.unassume(p, w)
 		}
-		l.cluster.helped = helped // all is as it was
+		l.cluster.helped, l.cluster.devices.helped = helped, devices // all is as it was
 		if l.gangComes(g) {
 			return nil
 		}

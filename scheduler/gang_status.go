@@ -38,13 +38,11 @@ func (g *gangs) saidOf(of *gang, status metav1.ConditionStatus, reason, message 
 // sayOfGang says why a gang waits on its PodGroup. If that fails it is said when the gang is tried next.
 func (l *loop) sayOfGang(ctx context.Context, g *gang, message string) {
 	w, ok := l.gangs.saidOf(g, metav1.ConditionFalse, schedulingv1beta1.PodGroupReasonUnschedulable, message, l.options.Clock.Now())
-	if !ok || l.options.API == nil {
+	pods := g.inOrder()
+	if !ok || l.options.API == nil || len(pods) == 0 {
 		return
 	}
-	for p := range g.members {
-		about := *p
-		about.attempt = 0 // no attempt of the pod's fails with it
-		l.writes.start(ctx, &about, []claimWrite{w})
-		return
-	}
+	about := *pods[0]
+	about.attempt = 0 // no attempt of the pod's fails with it
+	l.writes.start(ctx, &about, []claimWrite{w})
 }
