@@ -124,7 +124,7 @@ func (t *tables) secretsChanged(s *projections.Snapshot, key events.Key) {
 	}
 }
 
-// allStorage looks at every attachment.
+// allStorage looks at every attachment, and at the volumes in use.
 func (t *tables) allStorage(s *projections.Snapshot) {
 	for key := range maps.Clone(t.storage.attached) {
 		t.attachmentChanged(s, key)
@@ -132,7 +132,13 @@ func (t *tables) allStorage(s *projections.Snapshot) {
 	for o := range s.List(controllers.VolumeAttachment.Group, controllers.VolumeAttachment.Resource, "") {
 		t.attachmentChanged(s, o.Key)
 	}
-	for key := range maps.Clone(t.storage.secrets) {
+	var volumes []events.Key
+	for key := range t.users {
+		if isVolume(key) {
+			volumes = append(volumes, key)
+		}
+	}
+	for _, key := range volumes {
 		t.secretsChanged(s, key)
 	}
 }
