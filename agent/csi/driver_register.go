@@ -48,7 +48,7 @@ func (n *Node) Register(ctx context.Context, name, endpoint string, versions []s
 		old.close()
 	}
 	n.Log.Info("a CSI driver is registered", "driver", name, "endpoint", endpoint)
-	n.unstageUnused(ctx, name)
+	n.cleanUp(name)
 	n.Registered()
 	return nil
 }

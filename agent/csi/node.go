@@ -41,7 +41,10 @@ type Node struct {
 	Options
 	volumes keyedLocks
 
+	cleaning sync.WaitGroup
+
 	mu      sync.Mutex
+	ctx     context.Context // Run's, for what goes on after a call
 	drivers map[string]*driver
 	live    map[string]bool               // paths that a driver answered for since this agent started
 	inUse   map[volumeKey]map[string]bool // records of attached volumes
@@ -50,7 +53,7 @@ type Node struct {
 // New reads what was published before. What can't be read is told, and doesn't keep the
 // node from its other pods.
 func New(o Options) *Node {
-	n := &Node{Options: o, drivers: map[string]*driver{}, live: map[string]bool{}, inUse: map[volumeKey]map[string]bool{}}
+	n := &Node{Options: o, ctx: context.Background(), drivers: map[string]*driver{}, live: map[string]bool{}, inUse: map[volumeKey]map[string]bool{}}
 	records, err := n.recordsOf("*")
 	staged, errStaged := n.stagedRecords("*")
 	if err := errors.Join(err, errStaged); err != nil {
@@ -65,7 +68,11 @@ func New(o Options) *Node {
 // Run registers drivers until ctx is done. The drivers' connections are closed then.
 func (n *Node) Run(ctx context.Context) error {
 	w := registry.Watcher{Dir: filepath.Join(n.Dir, "plugins_registry"), Handlers: map[string]registry.Handler{"CSIPlugin": n}, Clock: n.Clock, Log: n.Log}
+	n.mu.Lock()
+	n.ctx = ctx
+	n.mu.Unlock()
 	err := w.Run(ctx)
+	n.cleaning.Wait()
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for name, d := range n.drivers {

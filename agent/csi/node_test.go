@@ -41,6 +41,7 @@ type cluster struct {
 	mu      sync.Mutex
 	drivers map[string]storagev1.CSINodeDriver
 	failing int // calls that fail first
+	told    func()
 }
 
 func (c *cluster) SetCSIDriver(_ context.Context, d storagev1.CSINodeDriver, _ map[string]string) error {
@@ -51,6 +52,9 @@ func (c *cluster) SetCSIDriver(_ context.Context, d storagev1.CSINodeDriver, _ m
 		return errors.New("the API is away")
 	}
 	c.drivers[d.Name] = d
+	if c.told != nil {
+		c.told()
+	}
 	return nil
 }
 
@@ -103,13 +107,19 @@ func (b *bench) restart() {
 	b.t.Helper()
 	b.close()
 	b.node = csi.New(csi.Options{Dir: b.dir, Node: "n1", API: b.api, Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), Changed: func() {}, Registered: func() {}})
-	if err := b.node.Register(b.t.Context(), name, b.socket, []string{"1.0.0"}); err != nil {
+	ctx, cancel := context.WithCancel(b.t.Context())
+	b.api.mu.Lock()
+	b.api.told = cancel // registering has its time, unstaging has its own
+	b.api.mu.Unlock()
+	if err := b.node.Register(ctx, name, b.socket, []string{"1.0.0"}); err != nil {
 		b.t.Fatal(err)
 	}
+	b.node.Settle()
 }
 
 func (b *bench) close() {
 	if b.node != nil {
+		b.node.Settle()
 		b.node.Deregister(context.Background(), name, b.socket)
 	}
 }

@@ -82,6 +82,15 @@ func (n *Node) usedBeside(but *record) (bool, error) {
 	return false, nil
 }
 
+// cleanUp unstages beside all else what no pod has of a driver: its registration doesn't
+// wait for it, nor do other drivers'.
+func (n *Node) cleanUp(name string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	ctx := n.ctx
+	n.cleaning.Go(func() { n.unstageUnused(ctx, name) })
+}
+
 // unstageUnused makes unready what no pod has any more: an earlier agent ended
 // before it came to it.
 func (n *Node) unstageUnused(ctx context.Context, name string) {
@@ -103,5 +112,7 @@ func (n *Node) unstageIfUnused(ctx context.Context, r *record) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, callWithin)
+	defer cancel()
 	return n.unstage(ctx, d, r) // no pod's record is r
 }
