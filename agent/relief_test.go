@@ -43,6 +43,9 @@ func (r *Relief) Evict(ctx context.Context) string {
 	return ""
 }
 
+// Share has the mounts below a folder seen by others.
+func Share(dir string) error { return share(dir) }
+
 // ImagesInUse are those that a runtime's containers need.
 func ImagesInUse(ctx context.Context, r runtime.Runtime) (map[string]bool, error) {
 	return (&Agent{runtime: r}).imagesInUse(ctx)

@@ -47,6 +47,10 @@ func share(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
+	dir, err := filepath.EvalSymlinks(dir) // as the kernel names mounts
+	if err != nil {
+		return err
+	}
 	mounts, err := mountinfo.GetMounts(mountinfo.ParentsFilter(dir))
 	if err != nil {
 		return fmt.Errorf("look for the mount of %s: %w", dir, err)
