@@ -9,5 +9,7 @@
 //	 2. An image that was pulled with a secret is only for pods that have that secret,
 //	    or one that says the same; others have to pull again. What was pulled without
 //	    credentials, or with the node's own, is for every pod; so is what was there before.
-//	 3. Records outlive the agent: they are written before a pod learns of the image.
+//	 3. Records outlive the agent: they are written before a pod learns of the image, and
+//	    that it is pulled before it is. An image whose pull was given up is for nobody until
+//	    it was pulled.
 package pull

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -173,6 +174,53 @@ func TestImagesAreForWhoMayPullThem(t *testing.T) {
 		}
 		if records(t, path).Pulled("id-of-reg.io/private:1") {
 			t.Error("a torn file tells of a pull")
+		}
+	})
+}
+
+// The runtime may complete a pull of which the agent, which ended, never learns.
+func TestAnImageOfAnInterruptedPullIsForNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRegistry()
+		const image = "reg.io/private:1"
+		r.password[image] = "right"
+		all := secrets{"right": secret("right", "reg.io", "right")}
+		path := filepath.Join(t.TempDir(), "images.json")
+		p := pull.New(r, all, nil, records(t, path), 5, clock.RealClock{})
+		check := func(p *pull.Puller, name string, want bool) {
+			t.Helper()
+			if got := p.MayUse(t.Context(), pod(name), image, "id-of-"+image); got != want {
+				t.Errorf("a pod with secret %s may use it: %v", name, got)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() {
+			if _, err := p.Pull(ctx, pod("right"), image, nil); !errors.Is(err, context.Canceled) {
+				t.Errorf("giving up gives %v", err)
+			}
+		})
+		synctest.Wait()
+		killed := records(t, path) // as it is on the disk at this moment
+		cancel()
+		done.Wait()
+		r.there[image] = true
+		for _, p := range []*pull.Puller{p, pull.New(r, all, nil, killed, 5, clock.RealClock{}), pull.New(r, all, nil, records(t, path), 5, clock.RealClock{})} {
+			check(p, "wrong", false)
+			check(p, "right", false)
+		}
+		if _, err := p.Pull(t.Context(), pod("right"), image, nil); err != nil {
+			t.Error(err)
+		}
+		for _, p := range []*pull.Puller{p, pull.New(r, all, nil, records(t, path), 5, clock.RealClock{})} {
+			check(p, "wrong", false)
+			check(p, "right", true)
+		}
+		if _, err := p.Pull(t.Context(), pod(), "reg.io/public:1", nil); err != nil {
+			t.Error(err)
+		}
+		if data, err := os.ReadFile(path); err != nil || strings.Contains(string(data), "under") {
+			t.Errorf("nothing is being pulled: %s, %v", data, err)
 		}
 	})
 }

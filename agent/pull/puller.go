@@ -74,8 +74,10 @@ func (p *Puller) Pull(ctx context.Context, pod *v1.Pod, image string, s *cri.Pod
 	if err != nil {
 		return 0, err
 	}
-	p.records.begin(image)
-	defer p.records.end(image)
+	defer func() { err = errors.Join(err, p.records.end(image, ctx.Err() == nil)) }()
+	if err := p.records.begin(image); err != nil {
+		return 0, err
+	}
 	if len(credentials) == 0 {
 		return p.with(ctx, image, nil, s)
 	}

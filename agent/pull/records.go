@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -26,6 +27,13 @@ type Records struct {
 	mu     sync.Mutex
 	images map[string]map[string]*access // by the image's id, by its name without tag and digest
 	under  map[string]int                // images' names that are being pulled
+	unsure map[string]bool               // images' names whose pull was given up: they may be there, and for whom isn't known
+}
+
+// kept is what is in the file.
+type kept struct {
+	Images map[string]map[string]*access `json:"images"`
+	Under  []string                      `json:"under,omitempty"` // or unsure
 }
 
 // access is who may use an image.
@@ -38,7 +46,7 @@ type access struct {
 // OpenRecords reads what was recorded in a file. One that can't be understood is
 // begun anew: pods then pull again what isn't for everyone.
 func OpenRecords(path string) (*Records, error) {
-	r := &Records{path: path, images: map[string]map[string]*access{}, under: map[string]int{}}
+	r := &Records{path: path, images: map[string]map[string]*access{}, under: map[string]int{}, unsure: map[string]bool{}}
 	data, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
@@ -46,8 +54,13 @@ func OpenRecords(path string) (*Records, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(data, &r.images); err != nil || r.images == nil {
-		r.images = map[string]map[string]*access{}
+	var k kept
+	if err := json.Unmarshal(data, &k); err != nil || k.Images == nil {
+		return r, nil
+	}
+	r.images = k.Images
+	for _, image := range k.Under {
+		r.unsure[image] = true
 	}
 	return r, nil
 }
@@ -59,19 +72,29 @@ func (r *Records) Pulled(id string) bool {
 	return r.images[id] != nil
 }
 
-// begin and end say that an image is being pulled.
-func (r *Records) begin(image string) {
+// begin and end say that an image is being pulled. It is written down first: what was pulled
+// when the agent was killed isn't taken for what was there before.
+func (r *Records) begin(image string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.under[image]++
+	if r.under[image]++; r.under[image] > 1 || r.unsure[image] {
+		return nil
+	}
+	return r.write()
 }
 
-func (r *Records) end(image string) {
+// end is told whether it is known what became of the pull.
+func (r *Records) end(image string, known bool) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.under[image]--; r.under[image] <= 0 {
-		delete(r.under, image)
+	if !known {
+		r.unsure[image] = true
 	}
+	if r.under[image]--; r.under[image] > 0 {
+		return nil
+	}
+	delete(r.under, image)
+	return r.write()
 }
 
 // add records that an image was pulled with a credential (nil: without any).
@@ -81,6 +104,7 @@ func (r *Records) add(image, id string, c *Credential) error {
 	if r.images[id] == nil {
 		r.images[id] = map[string]*access{}
 	}
+	delete(r.unsure, image) // end writes that
 	name := repository(image)
 	a := r.images[id][name]
 	if a == nil {
@@ -114,7 +138,7 @@ func (s *Secret) same(o Secret) bool {
 // mayUse reports whether a pod with these credentials may use an image that is there.
 func (r *Records) mayUse(image, id string, have func() []Credential) bool {
 	r.mu.Lock()
-	names, pulled := r.images[id], r.images[id] != nil || r.under[image] > 0
+	names, pulled := r.images[id], r.images[id] != nil || r.under[image] > 0 || r.unsure[image]
 	var a access
 	if known := names[repository(image)]; known != nil {
 		a = access{Everyone: known.Everyone, Secrets: slices.Clone(known.Secrets), Accounts: slices.Clone(known.Accounts)}
@@ -156,7 +180,14 @@ func (r *Records) write() error {
 	if r.path == "" {
 		return nil
 	}
-	data, err := json.Marshal(r.images)
+	k := kept{Images: r.images, Under: slices.Collect(maps.Keys(r.under))}
+	for image := range r.unsure {
+		if r.under[image] == 0 {
+			k.Under = append(k.Under, image)
+		}
+	}
+	slices.Sort(k.Under)
+	data, err := json.Marshal(k)
 	if err != nil {
 		return err
 	}
