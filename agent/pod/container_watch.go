@@ -25,7 +25,8 @@ type probeResult struct {
 	id        string
 	kind      probeKind
 	result    probe.Result
-	failure   string // a single failed try, to be told
+	failed    bool   // a single try, to be told: no result yet
+	failure   string // what it said, if anything
 }
 
 // watchContainer begins to probe a running container, once.
@@ -101,7 +102,7 @@ func (w *Worker) probe(ctx context.Context, c *container, kind probeKind, spec *
 					stop()
 				}
 			},
-			func(err error) { send(probeResult{failure: err.Error()}) })
+			func(err error) { send(probeResult{failed: true, failure: err.Error()}) })
 	}()
 }
 
@@ -120,7 +121,7 @@ func (w *Worker) probed(ctx context.Context, r probeResult) {
 		}
 		switch {
 		case w.stopping && r.kind != readiness:
-		case r.failure != "":
+		case r.failed:
 			w.note("Unhealthy", fmt.Sprintf("%s probe failed: %s", r.kind, r.failure))
 		case r.kind == readiness:
 			if c.ready = r.result.OK; c.ready {

@@ -56,6 +56,7 @@ func (w *Worker) ensureImage(ctx context.Context, pod *v1.Pod, c *v1.Container, 
 	if wait := b.until.Sub(now); wait > 0 {
 		return nil, &waitError{reason: reasonPullBackOff, message: fmt.Sprintf("Back-off pulling image %q: %s", c.Image, b.message), event: "BackOff", retry: wait}
 	}
+	w.noteSecrets(pod)
 	w.note("Pulling", fmt.Sprintf("Pulling image %q", c.Image))
 	w.report() // if this lasts
 	took, err := w.pull(ctx, pod, c.Image, sandbox)
@@ -76,6 +77,19 @@ func (w *Worker) ensureImage(ctx context.Context, pod *v1.Pod, c *v1.Container, 
 	w.note("Pulled", fmt.Sprintf("Successfully pulled image %q in %s (%s including waiting). Image size: %d bytes.",
 		c.Image, took.Truncate(time.Millisecond), w.host.Clock.Since(now).Truncate(time.Millisecond), image.Size))
 	return image, nil
+}
+
+// noteSecrets tells of pull secrets that a pod names and that aren't there.
+func (w *Worker) noteSecrets(pod *v1.Pod) {
+	var missing []string
+	for _, ref := range pod.Spec.ImagePullSecrets {
+		if _, ok := w.host.Objects.Secret(pod.Namespace, ref.Name); !ok {
+			missing = append(missing, ref.Name)
+		}
+	}
+	if len(missing) > 0 {
+		w.note("FailedToRetrieveImagePullSecret", fmt.Sprintf("Unable to retrieve some image pull secrets (%s); attempting to pull the image may not succeed.", strings.Join(missing, ", ")))
+	}
 }
 
 type pullBackoff struct {

@@ -100,6 +100,9 @@ func TestPodThatTheNodeRefusesFails(t *testing.T) {
 	if last.Phase != v1.PodFailed || last.Reason != "Evicted" || last.Message != "Pod was rejected: The node had condition: [DiskPressure]. " {
 		t.Errorf("its status is %+v", last.PodStatus)
 	}
+	if last.StartTime != nil || len(last.ContainerStatuses) != 0 {
+		t.Errorf("kubectl would show containers that are being made: %+v", last.ContainerStatuses)
+	}
 	if want := []string{"admit web", "release"}; !slices.Equal(s.asked, want) {
 		t.Errorf("the node was asked %q, want %q", s.asked, want)
 	}

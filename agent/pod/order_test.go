@@ -32,6 +32,7 @@ type stage struct {
 	slow  map[string]time.Duration // how long containers take to stop
 	room  *pod.Room
 	stuck bool // nothing can be resized
+	asks  bool // probes and hooks are run
 
 	mu     sync.Mutex
 	names  map[string]string // of containers, by id
@@ -117,7 +118,7 @@ func (s *stage) Report(f report.Fact) {
 // play runs a pod while f looks on, and gives what was done.
 func (s *stage) play(t *testing.T, p *v1.Pod, f func(*pod.Worker)) []string {
 	t.Helper()
-	w := pod.New(&pod.Host{Node: "n1", Runtime: s, Pretended: true, Volumes: nothing{}, Objects: nothing{}, Reports: s, Room: s.room,
+	w := pod.New(&pod.Host{Node: "n1", Runtime: s, Pretended: !s.asks, Volumes: nothing{}, Objects: nothing{}, Reports: s, Room: s.room,
 		Clock: clock.RealClock{}, Log: slog.New(slog.DiscardHandler), HostIPs: []string{"192.0.2.1"}}, p, feed.Origin{Cause: 1})
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
@@ -297,6 +298,24 @@ func TestHooks(t *testing.T) {
 		expect(t, got, "0s start main", "0s exec hello in main", "0s start other", "5s exec false in other", "5s stop other in 30s", "8s stop main in 27s")
 		if all := strings.Join(s.notes, "\n"); !strings.Contains(all, "PreStopHook failed") {
 			t.Errorf("nothing tells of the hook that failed: %s", all)
+		}
+	})
+}
+
+// A program that fails without a word counts as one that says something.
+func TestSilentProbeFailsAsOftenAsItsThresholdSays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := onePod(nil, v1.RestartPolicyAlways)
+		p.Spec.Containers[0].LivenessProbe = &v1.Probe{
+			ProbeHandler:  v1.ProbeHandler{Exec: &v1.ExecAction{Command: []string{"false"}}},
+			PeriodSeconds: 10, FailureThreshold: 3, InitialDelaySeconds: 10, TimeoutSeconds: 1,
+		}
+		s := newStage()
+		s.asks = true
+		got := s.play(t, p, func(*pod.Worker) { time.Sleep(35 * time.Second) })
+		expect(t, got, "0s start main", "10s exec false in main", "20s exec false in main", "30s exec false in main", "30s stop main in 30s", "30s start main")
+		if all := strings.Join(s.notes, "\n"); !strings.Contains(all, "Liveness probe failed: ") {
+			t.Errorf("nothing tells of the probe that failed: %s", all)
 		}
 	})
 }

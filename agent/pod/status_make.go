@@ -62,6 +62,9 @@ func makeStatus(v view) *v1.PodStatus {
 	s.Phase = phase(v)
 	initialized := initializedNow(v.containers, s.Phase)
 	for _, c := range v.containers {
+		if v.ended && v.started.IsZero() {
+			break // the node didn't take the pod, so nothing is known of its containers
+		}
 		cs := containerStatus(v, c, initialized)
 		switch c.kind {
 		case regular:
@@ -168,7 +171,8 @@ func initializedNow(containers []*container, phase v1.PodPhase) bool {
 	return done
 }
 
-// The conditions of a pod that the agent owns; PodScheduled is the scheduler's.
+// The conditions of a pod that the agent owns; PodScheduled is the scheduler's, but
+// for static pods.
 func conditions(v view, s *v1.PodStatus, initialized bool) []v1.PodCondition {
 	var unready, uninitialized []string
 	for i, c := range s.InitContainerStatuses {
@@ -221,6 +225,11 @@ func conditions(v view, s *v1.PodStatus, initialized bool) []v1.PodCondition {
 		make(v1.PodInitialized, initialized, "ContainersNotInitialized", fmt.Sprintf("containers with incomplete status: [%s]", strings.Join(uninitialized, " "))),
 		make(v1.PodReady, ready, reason, readyMessage),
 		contained,
+	}
+	if isStatic(v.pod) {
+		placed := make(v1.PodScheduled, true, "", "")
+		placed.Reason = ""
+		out = append(out, placed)
 	}
 	if couldRestartAll(&v.pod.Spec) {
 		why := ""

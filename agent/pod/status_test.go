@@ -6,6 +6,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/reckon-project/reckon/agent/static"
 )
 
 // state makes a container from a word: what kubectl would say of it.
@@ -63,6 +65,18 @@ func TestPhaseAndReadiness(t *testing.T) {
 		s := makeStatus(v)
 		if s.Phase != c.phase || hasTrue(s.Conditions, v1.PodReady) != c.ready {
 			t.Errorf("%s %v %v: %s, ready %v; want %s, ready %v", c.policy, c.init, c.main, s.Phase, !c.ready, c.phase, c.ready)
+		}
+	}
+}
+
+// Nobody but its node places a static pod.
+func TestStaticPodIsScheduled(t *testing.T) {
+	for _, source := range []string{"file", "api"} {
+		p := &v1.Pod{}
+		p.Annotations = map[string]string{static.AnnotationSource: source}
+		s := makeStatus(view{pod: p, previous: &v1.PodStatus{}, now: time.Unix(100, 0), containers: []*container{state("running", regular)}})
+		if got := hasTrue(s.Conditions, v1.PodScheduled); got != (source == "file") {
+			t.Errorf("%s: PodScheduled is told: %v", source, got)
 		}
 	}
 }

@@ -32,8 +32,12 @@ func (t *transcript) Report(f report.Fact) {
 	if err := json.Unmarshal(f.Patch, &data); err != nil {
 		panic(err)
 	}
-	c := data.Status.ContainerStatuses[0]
-	state := "running"
+	c, state := v1.ContainerStatus{}, "running"
+	if all := data.Status.ContainerStatuses; len(all) > 0 {
+		c = all[0]
+	} else {
+		state = "refused"
+	}
 	switch {
 	case c.State.Waiting != nil:
 		state = c.State.Waiting.Reason
@@ -132,7 +136,7 @@ func TestPodWithoutRoomIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := onePod(nil, v1.RestartPolicyAlways)
 		p.Spec.Containers[0].Resources.Requests = v1.ResourceList{v1.ResourceCPU: resource.MustParse("5")}
-		expect(t, tell(t, p, time.Hour, nil), "   1s Pending ContainerCreating restarts=0 ()", "   5s Failed ContainerCreating restarts=0 (OutOfcpu)")
+		expect(t, tell(t, p, time.Hour, nil), "   1s Pending ContainerCreating restarts=0 ()", "   5s Failed refused restarts=0 (OutOfcpu)")
 	})
 }
 
