@@ -10,7 +10,7 @@ func (s *story) warns() bool {
 		reason == "FailedBinding" && strings.HasPrefix(s.note, "no persistent volumes available"):
 		return false // to Kubernetes these are everyday things
 	}
-	for _, prefix := range []string{"Failed", "BackOff", "Ambiguous", "SelectorRequired", "TooManyAddresses", "Unhealthy", "Unmanaged", "Evict", "Err", "Invalid", "OOM", "Preempt", "NodeNotReady", "NodeLost", "NetworkNotReady", "ClaimLost", "ClaimMisbound", "VolumeFailed", "VolumeUnknown"} {
+	for _, prefix := range []string{"Failed", "BackOff", "Ambiguous", "SelectorRequired", "TooManyAddresses", "Unhealthy", "Unmanaged", "Evict", "Err", "Invalid", "OOM", "Preempt", "NodeNotReady", "NodeLost", "NetworkNotReady", "ClaimLost", "ClaimMisbound", "VolumeFailed", "VolumeUnknown", "OutOf"} {
 		if strings.HasPrefix(reason, prefix) {
 			return true
 		}
@@ -31,5 +31,7 @@ var bad = map[string]bool{
 	"PodFailurePolicy": true, "TooManySucceededPods": true, "UnexpectedJob": true, "MissSchedule": true,
 	"ReplicaSetCreateError": true, "DeploymentRollbackRevisionNotFound": true, "DeploymentRollbackTemplateUnchanged": true,
 	"OwnerRefInvalidNamespace": true, "TooManyMissedTimes": true, "UnparseableSchedule": true, "UnknownTimeZone": true, "UnsupportedSchedule": true,
+	"SysctlForbidden": true, "AppArmor": true, "PodOSNotSupported": true, "PodOSSelectorNodeLabelDoesNotMatch": true, "SupplementalGroupsPolicyNotSupported": true,
+	"ProbeWarning": true, "ResizeDeferred": true, "ResizeInfeasible": true, "ResizeError": true,
 	"MultiplePodDisruptionBudgets": true, "UnexpectedAdmissionError": true, "NodeShutdown": true, "NotDeleted": true, "ConflictingController": true, "SelectingAll": true, "TopologyAwareHintsDisabled": true,
 }
