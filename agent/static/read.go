@@ -30,8 +30,8 @@ const (
 const longestFile = 10 << 20
 
 // Read gives the pods of a folder's files for a node, in the order of the files' names. The error
-// tells of files that can't be used, and has the class Unavailable if the folder can't be read;
-// one that isn't there is empty.
+// tells of files that can't be used, and has the class Unavailable if the folder, or a file that is
+// there, can't be read, so that nobody knows all pods; a folder that isn't there is empty.
 func Read(dir, node string) ([]*v1.Pod, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,9 +72,15 @@ func readFile(path, node string) ([]*v1.Pod, error) {
 	if err == nil && info.Size() > longestFile {
 		return nil, fmt.Errorf("%w: it is longer than %d bytes", events.ErrInvalid, longestFile)
 	}
-	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
+	}
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %v", events.ErrUnavailable, err)
 	}
 	text, err := yaml.YAMLToJSON(data)
 	if err != nil {

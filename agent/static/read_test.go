@@ -1,12 +1,15 @@
 package static
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	v1 "k8s.io/api/core/v1"
+
+	"github.com/reckon-project/reckon/events"
 )
 
 func TestRead(t *testing.T) {
@@ -44,5 +47,16 @@ func TestRead(t *testing.T) {
 	}
 	if pods, err := Read(filepath.Join(dir, "absent"), "n"); len(pods) > 0 || err != nil {
 		t.Errorf("a folder that isn't there gives %v, %v", pods, err)
+	}
+}
+
+// A file that can't be read for the moment doesn't end the pods in it.
+func TestAFileThatCannotBeReadLeavesAllOpen(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Symlink("/proc/self/mem", filepath.Join(dir, "a.yaml")); err != nil { // reading its beginning fails
+		t.Fatal(err)
+	}
+	if _, err := Read(dir, "n"); !errors.Is(err, events.ErrUnavailable) {
+		t.Errorf("it says %v", err)
 	}
 }
