@@ -302,6 +302,21 @@ func TestHooks(t *testing.T) {
 	})
 }
 
+// Containers never run without the devices that were promised to their pod.
+func TestPodWithClaimsWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := onePod(nil, v1.RestartPolicyAlways)
+		p.Spec.ResourceClaims = []v1.PodResourceClaim{{Name: "gpu"}}
+		s := newStage()
+		s.asks = true
+		got := s.play(t, p, func(*pod.Worker) { time.Sleep(5 * time.Minute) })
+		expect(t, got)
+		if all := strings.Join(s.notes, "\n"); s.status.Phase != v1.PodPending || !strings.Contains(all, "this node has no DRA drivers") {
+			t.Errorf("it is %s, and told: %s", s.status.Phase, all)
+		}
+	})
+}
+
 // A program that fails without a word counts as one that says something.
 func TestSilentProbeFailsAsOftenAsItsThresholdSays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

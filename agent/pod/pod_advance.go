@@ -10,6 +10,8 @@ import (
 
 	v1 "k8s.io/api/core/v1"
 	cri "k8s.io/cri-api/pkg/apis/runtime/v1"
+
+	"github.com/reckon-project/reckon/events"
 )
 
 // advance takes a pod that shall run as far as it goes now: volumes, sandbox,
@@ -92,6 +94,11 @@ func (w *Worker) mount(ctx context.Context) error {
 	w.mu.Unlock()
 	if w.volumes != nil && !stale {
 		return nil
+	}
+	if w.volumes == nil && len(w.pod.Spec.ResourceClaims) > 0 && !w.host.Pretended {
+		const why = "Failed to prepare dynamic resources: this node has no DRA drivers"
+		w.note("FailedPrepareDynamicResources", why)
+		return fmt.Errorf("%w: %s/%s: %s", events.ErrUnavailable, w.pod.Namespace, w.pod.Name, why)
 	}
 	volumes, err := w.host.Volumes.Mount(ctx, w.withAddresses())
 	switch {

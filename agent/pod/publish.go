@@ -35,7 +35,7 @@ type publisher struct {
 }
 
 // warnings are told even when the status is what it was, but not twice the same.
-var warnings = map[string]bool{"Unhealthy": true, "Failed": true, "FailedMount": true, "FailedCreatePodSandBox": true}
+var warnings = map[string]bool{"Unhealthy": true, "Failed": true, "FailedMount": true, "FailedPrepareDynamicResources": true, "FailedCreatePodSandBox": true}
 
 // mostSteps is how many steps one fact tells of: the newest.
 const mostSteps = 16
