@@ -11,6 +11,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -188,9 +189,8 @@ func testMetricsTakeover(t *testing.T, c *gatewaytest.Cluster, admin *kubernetes
 			return l.GroupVersion == "metrics.k8s.io/v1beta1" && len(l.APIResources) == 2
 		}), nil
 	})
-	port := int32(1)
-	ours.Spec.Service, ours.Spec.InsecureSkipTLSVerify = &apiregistrationv1.ServiceReference{Namespace: "kube-system", Name: "metrics-server", Port: &port}, true
-	must(services.Update(t.Context(), ours, metav1.UpdateOptions{}))(t)
+	taken := []byte(`{"spec":{"service":{"namespace":"kube-system","name":"metrics-server","port":1},"insecureSkipTLSVerify":true}}`)
+	must(services.Patch(t.Context(), name, types.MergePatchType, taken, metav1.PatchOptions{}))(t) // others write its status
 	read := func(ctx context.Context) error {
 		return admin.RESTClient().Get().AbsPath("/apis/metrics.k8s.io/v1beta1/nodes").Do(ctx).Error()
 	}

@@ -20,6 +20,9 @@ const (
 	// Priority is the group's place and the version's: last, as metrics-server has it.
 	Priority = 100
 
+	// patience is how many failures are normal while everything starts.
+	patience = 10
+
 	readers = "system:aggregated-metrics-reader"
 )
 
@@ -59,17 +62,25 @@ func (r Registration) Run(ctx context.Context) {
 	}
 }
 
-// make tries until everything is there. A failure has no event to wait for: a
-// webhook may be down.
+// make tries until everything is there, and says once that it takes long. A failure has
+// no event to wait for: a webhook may be down.
 func (r Registration) make(ctx context.Context) {
-	again := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: 10, Cap: time.Minute}
-	var last error
-	err := wait.ExponentialBackoffWithContext(ctx, again, func(ctx context.Context) (bool, error) {
-		last = r.try(ctx)
-		return last == nil, nil
-	})
-	if err != nil && ctx.Err() == nil {
-		slog.Warn("the metrics API couldn't be registered: kubectl top doesn't find it", "error", last)
+	pause := wait.Backoff{Duration: 100 * time.Millisecond, Factor: 2, Steps: patience, Cap: time.Minute}.DelayFunc()
+	for tries := 1; ; tries++ {
+		err := r.try(ctx)
+		if err == nil {
+			return
+		}
+		if tries == patience {
+			slog.Warn("the metrics API can't be registered: kubectl top doesn't find it meanwhile", "error", err)
+		}
+		again := time.NewTimer(pause())
+		select {
+		case <-ctx.Done():
+			again.Stop()
+			return
+		case <-again.C:
+		}
 	}
 }
 
