@@ -11,10 +11,11 @@
 // What [Run] promises:
 //
 //  1. A key is reconciled by one worker at a time, and again only after
-//     everything that its last reconcile wrote is folded. So Reconcile sees its own
-//     writes, and needs no record of what it asked for.
+//     everything that its last reconcile wrote is folded and shown to the watches. So
+//     Reconcile sees its own writes, and needs no record of what it asked for.
 //  2. Each change that a watch maps to a key leads to a reconcile on a snapshot
-//     at or after that change. Several changes may share one.
+//     at or after that change. Several changes may share one; those that come together
+//     (up to 256) do.
 //  3. Intents of one reconcile are started in order, many in flight at once.
 //     After the first failure none is started; the key comes back, after a conflict
 //     at once on a newer snapshot, otherwise with backoff.

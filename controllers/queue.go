@@ -1,8 +1,6 @@
 package controllers
 
 import (
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -18,6 +16,7 @@ type queue struct {
 	clock      func() time.Time
 	limiter    workqueue.TypedRateLimiter[events.Key]
 	keys       workqueue.TypedRateLimitingInterface[events.Key]
+	noted      []events.Key // whose reconciles addNoted will ask for; by dispatch
 
 	mu        sync.Mutex
 	state     map[events.Key]*keyState
@@ -55,30 +54,37 @@ func (q *queue) at(k events.Key) *keyState {
 	return s
 }
 
-// enqueue asks for a reconcile of k because of the event at sequence (0: none)
-// in a trace ("": none); own: it is about k itself.
-func (q *queue) enqueue(k events.Key, sequence uint64, trace string, own bool) {
-	if sequence != 0 {
-		q.note(k, sequence, trace, own)
-	}
-	q.keys.Add(k)
-}
-
-// note remembers what the next reconcile of k answers, without asking for one.
+// note remembers that the next reconcile of k answers the event at sequence in a
+// trace ("": none); own: it is about k itself. addNoted asks for that reconcile.
 func (q *queue) note(k events.Key, sequence uint64, trace string, own bool) {
 	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.at(k).because.add(sequence, trace, own)
+	q.mu.Unlock()
+	if n := len(q.noted); n == 0 || q.noted[n-1] != k {
+		q.noted = append(q.noted, k)
+	}
 }
 
-// addNoted asks for a reconcile of every key of which something is remembered.
+// addNoted asks for a reconcile of each key that was noted, once.
 func (q *queue) addNoted() {
-	q.mu.Lock()
-	noted := slices.AppendSeq(make([]events.Key, 0, len(q.state)), maps.Keys(q.state))
-	q.mu.Unlock()
-	for _, k := range noted {
-		q.keys.Add(k)
+	switch len(q.noted) {
+	case 0:
+		return
+	case 1:
+		q.keys.Add(q.noted[0])
+	default:
+		added := make(map[events.Key]bool, len(q.noted))
+		for _, k := range q.noted {
+			if !added[k] {
+				added[k] = true
+				q.keys.Add(k)
+			}
+		}
 	}
+	if cap(q.noted) > mostAtOnce {
+		q.noted = nil // there were many at the beginning
+	}
+	q.noted = q.noted[:0]
 }
 
 // begin takes what is known about k; wait > 0 means that k asked not to be

@@ -14,7 +14,8 @@ func TestAQueueGrowsByKeysNotByChanges(t *testing.T) {
 	const keys, changes = 100, 100_000
 	for n := range uint64(changes) {
 		k := ConfigMap.Key("default", fmt.Sprint(n%keys))
-		q.enqueue(k, n+1, "", n%3 == 0)
+		q.note(k, n+1, "", n%3 == 0)
+		q.addNoted()
 		q.keys.AddAfter(k, time.Hour)
 	}
 	if q.keys.Len() != keys || len(q.state) != keys {

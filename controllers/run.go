@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -144,6 +145,7 @@ type term struct {
 	merged   map[resource]bool // their mappers have those of all
 	all      []target          // of watches of every resource
 	seen     seen              // by dispatch
+	shown    shown             // by dispatch
 }
 
 // seen is what the mappers are being shown.
@@ -151,7 +153,6 @@ type seen struct {
 	object      events.Key
 	sequence    uint64
 	traceparent string
-	start       bool // each object, before anything is reconciled
 }
 
 type resource struct{ group, name string }
@@ -165,11 +166,7 @@ type target struct {
 // handed to every mapper for every event.
 func (t *term) target(q *queue, m Mapper) target {
 	return target{m, func(k events.Key) {
-		if t.seen.start {
-			q.note(k, t.seen.sequence, "", k == t.seen.object)
-			return
-		}
-		q.enqueue(k, t.seen.sequence, t.seen.traceparent, k == t.seen.object)
+		q.note(k, t.seen.sequence, t.seen.traceparent, k == t.seen.object)
 	}}
 }
 
@@ -183,7 +180,7 @@ func runTerm(stop context.Context, lead bus.Leadership, o Options, cs []*Control
 		Options: o, epoch: lead.Epoch, stopping: stopping,
 		slots: make(chan struct{}, o.InFlight), mappers: map[resource][]target{}, merged: map[resource]bool{},
 	}
-	if err := t.waitFor(stopping, lead.Epoch); err != nil {
+	if err := t.fold(stopping, lead.Epoch); err != nil {
 		return fmt.Errorf("fold the leadership of %s: %w", o.Component, err)
 	}
 	o.Metrics.lead(true)
@@ -227,8 +224,19 @@ func runTerm(stop context.Context, lead bus.Leadership, o Options, cs []*Control
 	return err
 }
 
-// waitFor returns when the projection is at a position.
+// waitFor returns when a position is folded and shown to the mappers. So a key
+// that a write, and what came with it, lead back to is queued before the worker that
+// wrote is done with it: it is reconciled once for all of that, and not, depending on
+// who is quicker, once for what came before and once more.
 func (t *term) waitFor(ctx context.Context, position uint64) error {
+	if err := t.fold(ctx, position); err != nil {
+		return err
+	}
+	return t.shown.waitFor(ctx, position)
+}
+
+// fold returns when the projection is at a position.
+func (t *term) fold(ctx context.Context, position uint64) error {
 	if t.Reach != nil && t.Projection.Snapshot().Position() < position {
 		t.Reach(position)
 	}
@@ -237,6 +245,7 @@ func (t *term) waitFor(ctx context.Context, position uint64) error {
 
 // dispatch maps changes to keys until ctx ends or the projection stops.
 func (t *term) dispatch(ctx context.Context) error {
+	defer t.shown.end()
 	for {
 		s := t.Projection.Snapshot()
 		t.dispatchAll(s)
@@ -246,7 +255,9 @@ func (t *term) dispatch(ctx context.Context) error {
 				failed = err
 				break
 			}
-			t.dispatchChanges(changes)
+			for part := range slices.Chunk(changes, mostAtOnce) {
+				t.dispatchChanges(part)
+			}
 		}
 		if !errors.Is(failed, events.ErrGone) {
 			return failed
@@ -264,17 +275,28 @@ func (t *term) dispatchAll(s *projections.Snapshot) {
 			continue
 		}
 		for o := range s.List(group, name, "") {
-			t.seen = seen{object: o.Key, sequence: o.Version, start: true}
+			t.seen = seen{object: o.Key, sequence: o.Version}
 			for _, target := range targets {
 				target.mapper(s, projections.Change{New: o}, target.add)
 			}
 		}
 	}
+	t.addNoted(s.Position())
+}
+
+// addNoted asks for the reconciles that all up to position leads to.
+func (t *term) addNoted(position uint64) {
 	for _, q := range t.queues {
 		q.addNoted()
 	}
+	t.shown.reach(position)
 }
 
+// mostAtOnce bounds what is shown before the first reconcile that it leads to.
+const mostAtOnce = 256
+
+// dispatchChanges shows changes that came together. No key is reconciled before all
+// of them that lead to it are known.
 func (t *term) dispatchChanges(changes []projections.Change) {
 	s := t.Projection.Snapshot()
 	for _, c := range changes {
@@ -286,6 +308,7 @@ func (t *term) dispatchChanges(changes []projections.Change) {
 			target.mapper(s, c, target.add)
 		}
 	}
+	t.addNoted(changes[len(changes)-1].Event.Sequence)
 }
 
 // targets are those of a resource, with those of every resource.
@@ -299,7 +322,7 @@ func (t *term) targets(r resource) []target {
 // learn runs a source, again a second after it failed.
 func (t *term) learn(ctx context.Context, q *queue, source Source) {
 	for ctx.Err() == nil {
-		err := source(ctx, func(k events.Key) { q.enqueue(k, 0, "", false) })
+		err := source(ctx, func(k events.Key) { q.keys.Add(k) })
 		if ctx.Err() != nil {
 			return
 		}
