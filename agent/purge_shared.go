@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/reckon-project/reckon/agent/cri"
+	"github.com/reckon-project/reckon/agent/direct"
 )
 
 // purgeKept removes this node's pods from a containerd that others use too:
@@ -25,6 +26,9 @@ func purgeKept(ctx context.Context, o Options) error {
 		return err
 	}
 	defer client.Close()
+	if err := direct.RemoveAll(ctx, client, Layout(o).Direct()); err != nil {
+		return err
+	}
 	for _, e := range entries {
 		sandboxes, err := client.List(ctx, e.Name())
 		if err != nil {

@@ -10,23 +10,25 @@ import (
 )
 
 // makeCgroup makes the cgroup that a pod's containers will be in, so that it
-// can be given its share before the first of them.
+// can be given its share and its bounds before the first of them.
 func makeCgroup(path string) error {
 	if path == "" {
 		return nil
 	}
-	root := cgroups
+	roots := []string{cgroups}
 	if !unified() {
-		root = filepath.Join(cgroups, "cpu")
+		roots = []string{filepath.Join(cgroups, "cpu"), filepath.Join(cgroups, "memory")}
 	}
-	if err := os.MkdirAll(filepath.Join(root, path), 0o755); err != nil {
-		return fmt.Errorf("make cgroup %s: %w", path, err)
+	for _, root := range roots {
+		if err := os.MkdirAll(filepath.Join(root, path), 0o755); err != nil {
+			return fmt.Errorf("make cgroup %s: %w", path, err)
+		}
 	}
 	if !unified() {
 		return nil
 	}
 	// A cgroup has the controllers that all above it hand on.
-	above := root
+	above := cgroups
 	for part := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
 		if err := handOnControllers(above); err != nil {
 			return fmt.Errorf("make cgroup %s: %w", path, err)

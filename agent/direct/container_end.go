@@ -84,6 +84,10 @@ func (r *Runtime) settle(ctx context.Context, rec *record) error {
 	case t.Status != task.Status_STOPPED:
 		return nil
 	default:
+		// What a shim couldn't hand on goes with it, so a logger must be there.
+		if err := r.openLog(ctx, rec); err != nil && ctx.Err() != nil {
+			return err
+		}
 		labels[labelCode] = fmt.Sprint(t.ExitStatus)
 		if at := t.ExitedAt.AsTime(); t.ExitedAt != nil && at.Unix() > 0 {
 			labels[labelFinished] = fmt.Sprint(at.UnixNano())

@@ -95,7 +95,7 @@ func (r *Runtime) exec(ctx context.Context, id string, c command) (code int, err
 	if c.tty {
 		options = append(options, cio.WithTerminal)
 	}
-	process, err := task.Exec(ctx, "exec-"+rand.Text(), (*specs.Process)(&p), cio.NewCreator(options...))
+	process, err := task.Exec(ctx, commandPrefix+r.run+"-"+rand.Text(), (*specs.Process)(&p), cio.NewCreator(options...))
 	if err != nil {
 		return 0, expired(ctx, classify(err, "prepare the command"))
 	}

@@ -18,5 +18,5 @@
 //	    agent/integration compares both.
 //	 5. Images are CRI's: both ways use the same store, so they can be changed for one another.
 //
-// It doesn't do user namespaces, SELinux and AppArmor.
+// It doesn't do user namespaces, SELinux, CDI devices, and other handlers than runc.
 package direct

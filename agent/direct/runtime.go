@@ -2,6 +2,7 @@ package direct
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -51,6 +52,7 @@ type Runtime struct {
 	pool    *pool
 	streams *streams
 	images  imageCache
+	run     string // in the names of the commands that this agent executes
 	usage   usage
 
 	listeners listeners
@@ -83,7 +85,7 @@ func New(ctx context.Context, c *cri.Client, o Options) (*Runtime, error) {
 	r := &Runtime{
 		Images: c, o: o, cri: c, daemon: c.Daemon(), options: options,
 		logger:  logger.NewClient(o.Socket, filepath.Join(o.Dir, "logger.log"), o.Logger),
-		network: newNetwork(o.ConfDir, o.BinDirs),
+		network: newNetwork(o.ConfDir, o.BinDirs), run: rand.Text()[:8],
 		records: map[string]*record{}, ooms: map[string]bool{}, listeners: listeners{all: map[*listener]bool{}},
 	}
 	ctx = inNamespace(ctx)
@@ -96,7 +98,7 @@ func New(ctx context.Context, c *cri.Client, o Options) (*Runtime, error) {
 	if _, err := r.logger.Start(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.resumeLogs(ctx); err != nil {
+	if err := r.sweepFifos(); err != nil {
 		return nil, err
 	}
 	if r.streams, err = serveStreams(r); err != nil {
@@ -108,6 +110,7 @@ func New(ctx context.Context, c *cri.Client, o Options) (*Runtime, error) {
 	r.running.Go(func() { r.pool.fill(work) })
 	r.running.Go(func() { r.keepLogger(work) })
 	r.running.Go(func() { r.follow(work) })
+	r.running.Go(func() { r.endCommands(work) })
 	return r, nil
 }
 

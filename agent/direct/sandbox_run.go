@@ -24,6 +24,8 @@ import (
 const (
 	ownerFile = "owner" // in a folder of namespaces: who has it
 	shmSize   = "size=67108864,mode=1777"
+
+	usualHandler = "runc" // as CRI's configuration calls it
 )
 
 // owner is what is needed to give a sandbox's addresses back if the agent ends
@@ -47,6 +49,9 @@ func (r *Runtime) RunSandbox(ctx context.Context, config *runtimeapi.PodSandboxC
 	id := identify(r.o.Dir, "\x00", m.Uid, "\x00", m.Attempt)
 	if r.find(id) != nil {
 		return "", fmt.Errorf("run the sandbox of %s/%s: %w", m.Namespace, m.Name, events.ErrExists)
+	}
+	if handler := config.Annotations[runtime.AnnotationHandler]; handler != "" && handler != usualHandler {
+		return "", fmt.Errorf("%w: no runtime for %q is configured", events.ErrInvalid, handler)
 	}
 	if o := config.GetLinux().GetSecurityContext().GetNamespaceOptions().GetUsernsOptions(); o.GetMode() == runtimeapi.NamespaceMode_POD && o != nil {
 		return "", fmt.Errorf("%w: user namespaces aren't supported on this node", events.ErrInvalid)

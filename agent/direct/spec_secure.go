@@ -44,6 +44,9 @@ func (r *Runtime) secure(ctx context.Context, spec *specs.Spec, in specInput) er
 	}
 	setCapabilities(spec, sc, own)
 	if !sc.GetPrivileged() {
+		if err := r.confine(ctx, spec, sc.GetApparmor(), hasAppArmor()); err != nil {
+			return err
+		}
 		return filterCalls(ctx, r, spec, sc.GetSeccomp())
 	}
 	if !in.sandbox.sandbox.GetLinux().GetSecurityContext().GetPrivileged() {

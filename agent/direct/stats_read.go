@@ -18,6 +18,8 @@ import (
 type usage struct {
 	mu   sync.Mutex
 	last map[string]sample
+
+	layers map[string]*runtimeapi.FilesystemUsage
 }
 
 type sample struct {
@@ -45,6 +47,7 @@ func (u *usage) forget(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.last, id)
+	delete(u.layers, id)
 }
 
 // Stats implements runtime.Runtime.
@@ -72,6 +75,9 @@ func (r *Runtime) Stats(ctx context.Context) ([]*runtimeapi.ContainerStats, erro
 		}
 		one, err := r.readStats(rec, m)
 		if err != nil {
+			return nil, err
+		}
+		if one.WritableLayer, err = r.measureLayer(ctx, rec.id); err != nil {
 			return nil, err
 		}
 		out = append(out, one)

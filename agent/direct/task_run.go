@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/containerd/containerd/api/services/tasks/v1"
 	"github.com/containerd/containerd/api/types"
@@ -73,34 +72,6 @@ func (r *Runtime) openLog(ctx context.Context, rec *record) error {
 	}
 	return r.logger.Open(ctx, open)
 }
-
-// resumeLogs lets a logger that knows nothing read what every container says.
-func (r *Runtime) resumeLogs(ctx context.Context) error {
-	var errs []error
-	for _, rec := range r.all(runs) {
-		io := r.fifos(rec)
-		errs = append(errs, r.logger.Open(ctx, logger.Open{ID: rec.id, Stdin: io.stdin, Stdout: io.stdout, Stderr: io.stderr, Log: rec.base().LogPath}))
-	}
-	return errors.Join(errs...)
-}
-
-// keepLogger starts the logger again when it ended.
-func (r *Runtime) keepLogger(ctx context.Context) {
-	ticker := time.NewTicker(lookAtLogger)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		if fresh, err := r.logger.Start(ctx); err == nil && fresh {
-			r.resumeLogs(ctx) //nolint:errcheck // what can't be read has ended
-		}
-	}
-}
-
-const lookAtLogger = 5 * time.Second
 
 // createTask starts a shim and makes the container in it.
 func (r *Runtime) createTask(ctx context.Context, id string, io taskIO) error {

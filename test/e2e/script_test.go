@@ -105,6 +105,7 @@ func setup(env *testscript.Env) error {
 	env.Setenv("HELLO", binaries.hello)
 	env.Setenv("RECKON", binaries.reckon)
 	env.Setenv("PATH", os.Getenv("PATH"))
+	env.Setenv("RECKON_CONTAINER_RUNTIME", os.Getenv("RECKON_CONTAINER_RUNTIME")) // all scripts can run on another one
 	for _, name := range []string{"RECKON_LISTEN", "RECKON_NATS_LISTEN"} {
 		address, err := freeAddress()
 		if err != nil {

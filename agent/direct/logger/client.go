@@ -63,7 +63,23 @@ func (c *Client) Start(ctx context.Context) (fresh bool, err error) {
 	}
 }
 
+// Await returns when the logger that runs has ended, or ctx has.
+func (c *Client) Await(ctx context.Context) error {
+	conn, err := c.dial(ctx)
+	if err != nil {
+		return nil //nolint:nilerr // it has ended
+	}
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() })
+	defer stop()
+	io.Copy(io.Discard, conn) //nolint:errcheck // it says nothing until it ends
+	return ctx.Err()
+}
+
 func (c *Client) spawn() error {
+	if len(c.command) == 0 {
+		return fmt.Errorf("%w: none runs, and it isn't known how to start one", events.ErrUnavailable)
+	}
 	log, err := os.OpenFile(c.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
@@ -94,7 +110,8 @@ func (c *Client) Reopen(ctx context.Context, id string) error {
 	return c.ask(ctx, request{Op: opReopen, ID: id})
 }
 
-// Drain waits until all that a container said is in its log.
+// Drain waits until all that a container said is in its log. Its shim has ended,
+// or will without another container.
 func (c *Client) Drain(ctx context.Context, id string) error {
 	return c.ask(ctx, request{Op: opDrain, ID: id})
 }
@@ -181,7 +198,7 @@ func (c *Client) send(ctx context.Context, q request) (net.Conn, *bufio.Reader, 
 }
 
 // Attach connects a container's streams until the container's output or ctx
-// ends. stdinDone is called when in has ended.
+// ends. stdinDone is called when in has ended and the container has room for all of it.
 func (c *Client) Attach(ctx context.Context, id string, in io.Reader, out, errs io.Writer, stdinDone func()) error {
 	conn, r, err := c.send(ctx, request{Op: opAttach, ID: id})
 	if conn != nil {
@@ -201,17 +218,23 @@ func (c *Client) Attach(ctx context.Context, id string, in io.Reader, out, errs 
 					return
 				}
 				if err != nil {
-					stdinDone()
+					writeFrame(conn, stdin, nil) //nolint:errcheck // the session is over
 					return
 				}
 			}
 		}()
 	}
+	var ending sync.WaitGroup
+	defer ending.Wait()
 	buffer := make([]byte, largestFrame)
 	for {
 		stream, data, err := readFrame(r, buffer)
 		if err != nil {
 			return nil //nolint:nilerr // the container ended, or the caller
+		}
+		if stream == stdin {
+			ending.Go(stdinDone) // while output goes on
+			continue
 		}
 		to := out
 		if stream == stderr {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -19,6 +20,7 @@ const slowest = 5 * time.Second
 type containerLog struct {
 	log    *logFile
 	cancel context.CancelFunc
+	ours   []*os.File    // the streams' writing ends: no stream ends before they are closed
 	done   chan struct{} // closed when all streams have ended
 
 	mu       sync.Mutex
@@ -26,7 +28,8 @@ type containerLog struct {
 	attached map[net.Conn]chan struct{} // closed when it is let go
 }
 
-// start opens the fifos. Readers wait in the background until the shim writes.
+// start opens the fifos. Each is open for writing here, too: so none ends before
+// the shim has opened it, and end knows that none is left to come.
 func start(o *Open) (*containerLog, error) {
 	log, err := openLog(o.Log)
 	if err != nil {
@@ -34,7 +37,7 @@ func start(o *Open) (*containerLog, error) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &containerLog{log: log, cancel: cancel, done: make(chan struct{}), attached: map[net.Conn]chan struct{}{}}
-	var open []io.ReadWriteCloser
+	var open []io.Closer
 	fail := func(err error) (*containerLog, error) {
 		cancel()
 		for _, f := range open {
@@ -50,25 +53,39 @@ func start(o *Open) (*containerLog, error) {
 		}
 		open, c.stdin = append(open, in), in
 	}
-	var streams sync.WaitGroup
+	streams := make([]*os.File, 2)
 	for i, path := range []string{o.Stdout, o.Stderr} {
 		if path == "" {
 			continue
 		}
-		f, err := fifo.OpenFifo(ctx, path, syscall.O_RDONLY|syscall.O_NONBLOCK, 0)
-		if err != nil {
-			return fail(err)
+		for _, flag := range []int{syscall.O_RDONLY, syscall.O_WRONLY} {
+			f, err := os.OpenFile(path, flag|syscall.O_NONBLOCK, 0)
+			if err != nil {
+				return fail(err)
+			}
+			open = append(open, f)
+			if flag == syscall.O_RDONLY {
+				streams[i] = f
+			} else {
+				c.ours = append(c.ours, f)
+			}
 		}
-		open = append(open, f)
+	}
+	var reading sync.WaitGroup
+	for i, f := range streams {
+		if f == nil {
+			continue
+		}
 		stop := context.AfterFunc(ctx, func() { f.Close() })
-		streams.Go(func() {
+		reading.Go(func() {
 			defer stop()
 			defer f.Close()
 			log.copyLines(&tee{f, c, byte(i) + stdout}, [...]string{"stdout", "stderr"}[i])
 		})
 	}
 	go func() {
-		streams.Wait()
+		reading.Wait()
+		c.end()
 		c.closeStdin()
 		log.close()
 		c.mu.Lock()
@@ -80,6 +97,13 @@ func start(o *Open) (*containerLog, error) {
 		close(c.done)
 	}()
 	return c, nil
+}
+
+// end says that nobody will write any more who doesn't already.
+func (c *containerLog) end() {
+	for _, f := range c.ours {
+		f.Close()
+	}
 }
 
 // tee shows what is read to those who are attached.
@@ -137,6 +161,9 @@ func (c *containerLog) attach(conn net.Conn, r io.Reader) {
 			}
 			c.mu.Lock()
 			in := c.stdin
+			if len(data) == 0 && c.attached[conn] != nil {
+				writeFrame(conn, stdin, nil) //nolint:errcheck // whoever is gone isn't read from any more
+			}
 			c.mu.Unlock()
 			if in == nil || len(data) == 0 {
 				continue

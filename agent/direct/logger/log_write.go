@@ -69,11 +69,9 @@ func (l *logFile) copyLines(r io.Reader, stream string) {
 	for {
 		text, err := lines.ReadSlice('\n')
 		if len(text) > 0 {
-			tag := byte('P')
+			tag := byte('P') // also when the stream ended without a newline
 			if text[len(text)-1] == '\n' {
 				tag, text = 'F', text[:len(text)-1]
-			} else if err != bufio.ErrBufferFull {
-				tag = 'F' // the stream ended without a newline
 			}
 			line = time.Now().AppendFormat(line[:0], time.RFC3339Nano)
 			line = append(line, ' ')

@@ -100,7 +100,7 @@ func TestLinesOfBothStreams(t *testing.T) {
 	if err := c.Drain(t.Context(), "a"); err != nil {
 		t.Fatal(err)
 	}
-	want := "stdout F one\nstdout P " + long[:longestLine] + "\nstdout F xxxxx\nstdout F unfinished\n"
+	want := "stdout F one\nstdout P " + long[:longestLine] + "\nstdout F xxxxx\nstdout P unfinished\n"
 	if got := text(t, log); got != want {
 		t.Errorf("the log is %q", got)
 	}
@@ -150,6 +150,9 @@ func TestAttach(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Close()
+	if err := c.Drain(t.Context(), "a"); err != nil { // nobody else will write
+		t.Error(err)
+	}
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
@@ -157,4 +160,48 @@ func TestAttach(t *testing.T) {
 		t.Errorf("it said %q", seen.String())
 	}
 	in.Close()
+}
+
+// However slowly a container reads, it reads all before its input ends.
+func TestAttachedInputIsWhole(t *testing.T) {
+	c := serve(t)
+	inPath, outPath := newFifo(t), newFifo(t)
+	if err := c.Open(t.Context(), Open{ID: "a", Stdin: inPath, Stdout: outPath}); err != nil {
+		t.Fatal(err)
+	}
+	in, out := end(t, inPath, os.O_RDONLY), end(t, outPath, os.O_WRONLY)
+	const size = 60 << 10
+	if _, err := unix.FcntlInt(in.Fd(), unix.F_SETPIPE_SZ, 4<<10); err != nil { // room for much less
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() {
+		done <- c.Attach(t.Context(), "a", strings.NewReader(strings.Repeat("x", size)), io.Discard, nil, func() {
+			if err := c.CloseStdin(t.Context(), "a"); err != nil {
+				t.Error(err)
+			}
+		})
+	}()
+	got, buffer := 0, make([]byte, 512)
+	for {
+		n, err := in.Read(buffer)
+		got += n
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got != size {
+		t.Errorf("it read %d bytes", got)
+	}
+	out.Close()
+	in.Close()
+	if err := c.Drain(t.Context(), "a"); err != nil {
+		t.Error(err)
+	}
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
 }

@@ -36,7 +36,8 @@ const (
 	opQuit       = "quit"
 )
 
-// The streams of frames. An empty frame of stdin is its end.
+// The streams of frames. An empty frame of stdin is its end, and comes back
+// once all before it is with the container.
 const (
 	stdin  byte = 0
 	stdout byte = 1

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"syscall"
 
@@ -44,6 +45,7 @@ func Serve(path string) error {
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	context.AfterFunc(ctx, func() { l.Close() })
+	debug.FreeOSMemory() // what this program's other duties were made ready with
 	s := &server{quit: stop, logs: map[string]*containerLog{}}
 	for {
 		conn, err := l.Accept()
@@ -122,6 +124,7 @@ func (s *server) do(q request) error {
 	case opReopen:
 		return c.log.reopen()
 	case opDrain:
+		c.end()
 		<-c.done
 	case opCloseStdin:
 		c.closeStdin()
