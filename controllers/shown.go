@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 )
 
@@ -11,15 +12,28 @@ type shown struct {
 	mu       sync.Mutex
 	position uint64
 	ended    bool
-	advanced chan struct{} // closed at the next step; nil: nobody waits
+	waiting  []*showing
 }
 
-// reach says that all up to position was shown, and that the keys are queued.
+// showing is somebody who waits until a position was shown.
+type showing struct {
+	position uint64
+	done     chan struct{}
+}
+
+// reach says that all up to position was shown, and that the keys are queued. It
+// wakes only whom that concerns.
 func (s *shown) reach(position uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.position = max(s.position, position)
-	s.wake()
+	s.waiting = slices.DeleteFunc(s.waiting, func(w *showing) bool {
+		if w.position > s.position {
+			return false
+		}
+		close(w.done)
+		return true
+	})
 }
 
 // end says that no more will be shown.
@@ -27,34 +41,29 @@ func (s *shown) end() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.ended = true
-	s.wake()
-}
-
-// wake lets those who wait look again; mu is held.
-func (s *shown) wake() {
-	if s.advanced != nil {
-		close(s.advanced)
-		s.advanced = nil
+	for _, w := range s.waiting {
+		close(w.done)
 	}
+	s.waiting = nil
 }
 
 // waitFor returns when all up to position was shown, or no more will be.
 func (s *shown) waitFor(ctx context.Context, position uint64) error {
-	for {
-		s.mu.Lock()
-		if s.position >= position || s.ended {
-			s.mu.Unlock()
-			return nil
-		}
-		if s.advanced == nil {
-			s.advanced = make(chan struct{})
-		}
-		advanced := s.advanced
+	s.mu.Lock()
+	if s.position >= position || s.ended {
 		s.mu.Unlock()
-		select {
-		case <-advanced:
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %d to be shown to the watches: %w", position, ctx.Err())
-		}
+		return nil
 	}
+	w := &showing{position, make(chan struct{})}
+	s.waiting = append(s.waiting, w)
+	s.mu.Unlock()
+	select {
+	case <-w.done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting = slices.DeleteFunc(s.waiting, func(o *showing) bool { return o == w })
+	return fmt.Errorf("wait for %d to be shown to the watches: %w", position, ctx.Err())
 }
