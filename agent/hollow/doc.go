@@ -7,6 +7,7 @@
 //
 //	hollow.reckon.dev/exit-after: 3s    the containers end after that time
 //	hollow.reckon.dev/exit-code: "1"    with this code (0 unless said)
+//	hollow.reckon.dev/exit-after.main: 3s, hollow.reckon.dev/exit-code.main: "1"    only the container main
 //	hollow.reckon.dev/cpu: 250m         each uses this much (half of its request unless said)
 //	hollow.reckon.dev/memory: 100Mi     and this (half of its limit, or 32Mi)
 //
