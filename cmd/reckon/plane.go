@@ -16,7 +16,6 @@ import (
 	"github.com/reckon-project/reckon/projections/sealed"
 	"github.com/reckon-project/reckon/scheduler"
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 )
 
@@ -228,34 +227,4 @@ func (p *plane) work(ctx context.Context, group *errgroup.Group, withNode bool) 
 	p.say.say("node      %s is ready", p.options.nodeName)
 	p.say.ready()
 	return nil
-}
-
-// awaitNode waits until this process's node reported that it is ready.
-func (p *plane) awaitNode(ctx context.Context) error {
-	ready := func(s *projections.Snapshot) bool {
-		for n := range projections.List[*corev1.Node](s, "", "nodes", "") {
-			if n.Name != p.options.nodeName {
-				continue
-			}
-			for _, c := range n.Status.Conditions {
-				if c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue && len(n.Spec.Taints) == 0 {
-					return true
-				}
-			}
-		}
-		return false
-	}
-	s := p.log.Snapshot()
-	if ready(s) {
-		return nil
-	}
-	for _, err := range p.log.Changes(ctx, s.Position()) {
-		if err != nil {
-			return err
-		}
-		if ready(p.log.Snapshot()) {
-			return nil
-		}
-	}
-	return ctx.Err()
 }
