@@ -48,19 +48,7 @@ func (t *tables) attachmentChanged(s *projections.Snapshot, key events.Key) {
 	if a, ok := projections.Get[*storagev1.VolumeAttachment](s, key); ok {
 		on = a.Spec.NodeName
 	}
-	was := t.storage.attached[key]
-	if was == on {
-		return
-	}
-	if on == "" {
-		delete(t.storage.attached, key)
-	} else {
-		t.storage.attached[key] = on
-		t.use(s, key, on)
-	}
-	if was != "" {
-		t.unuse(s, key, was)
-	}
+	t.move(s, t.storage.attached, key, on)
 }
 
 // secretsOf are the secrets that a volume's CSI driver needs on a node.

@@ -82,14 +82,20 @@ func (t *tables) volumeChanged(s *projections.Snapshot, key events.Key) {
 	if v, ok := projections.Get[*corev1.PersistentVolume](s, key); ok {
 		on = localpath.DoomedOn(v)
 	}
-	was := t.volumes.doomed[key]
+	t.move(s, t.volumes.doomed, key, on)
+}
+
+// move shows an object to the node that it is on now ("": none), and no longer to
+// the one that it was on; where remembers that.
+func (t *tables) move(s *projections.Snapshot, where map[events.Key]string, key events.Key, on string) {
+	was := where[key]
 	if was == on {
 		return
 	}
 	if on == "" {
-		delete(t.volumes.doomed, key)
+		delete(where, key)
 	} else {
-		t.volumes.doomed[key] = on
+		where[key] = on
 		t.use(s, key, on)
 	}
 	if was != "" {
